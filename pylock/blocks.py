@@ -1,0 +1,87 @@
+"""The `with` blocks of this process: who is inside which, so that nobody waits for what only itself could release.
+
+Only holds taken by a ``with`` block count. Any thread may release a hold got by `acquire`, so that waiting for one
+of those need not be for ever.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+
+from .errors import Deadlock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+    from .request import Request
+
+Block = tuple["Request", int, object, "CodeType", int]
+"""What is held, by which thread and asyncio task (None: by none), and the code and instruction where the block begins.
+
+The line is worked out only for an error: that takes as long as a lock.
+"""
+
+inside: dict[int, Block] = {}
+"""The block of each hold that a ``with`` block has, by the hold's descriptor."""
+
+
+def current_task() -> object:
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None or asyncio._get_running_loop() is None else asyncio.current_task()
+
+
+def enter_block(fd: int, request: Request, depth: int) -> None:
+    """Note that the caller's caller, ``depth`` frames up, is inside the lock opened as fd."""
+    frame = sys._getframe(depth)
+    task = current_task() if "asyncio" in sys.modules else None
+    inside[fd] = request, get_ident(), task, frame.f_code, frame.f_lasti
+
+
+def is_inside(fd: int) -> bool:
+    """Whether this thread and task has a block by that hold."""
+    block = inside.get(fd)
+    return block is not None and block[1] == get_ident() and block[2] is current_task()
+
+
+def blocks_around(request: Request, waits_as_task: bool) -> list[Block]:
+    """Return the blocks of the same lock that cannot end before this thread or task goes on.
+
+    A task that awaits stops only itself, but a call that blocks stops every task of its thread.
+    """
+    thread, task = get_ident(), current_task()
+    return [
+        block
+        for block in list(inside.values())
+        if block[0].path == request.path
+        and block[1] == thread
+        and (not waits_as_task or block[2] is None or block[2] is task)
+    ]
+
+
+def refuse_deadlock(request: Request, blocks: list[Block]) -> None:
+    """Raise Deadlock if the request cannot be granted before one of the blocks around it ends."""
+    units = request.weight
+    for held, _, task, code, instruction in blocks:
+        if held.mode.counted:
+            units += held.weight
+        if held.mode.code not in request.mode.compatible or (request.mode.counted and units > request.terms.limit > 0):
+            raise Deadlock(
+                f'would wait for ever for "{request.name}" ({request.mode.name}) at {_caller()}: the same'
+                f" {'thread' if task is None else 'task'} holds it ({held.mode.name}) by the with block at"
+                f" {code.co_filename}:{_line(code, instruction)}",
+                name=request.name,
+            )
+
+
+def _line(code: CodeType, instruction: int) -> int | None:
+    return next((line for start, stop, line in code.co_lines() if start <= instruction < stop), None)
+
+
+def _caller() -> str:
+    """The place outside pylock that asks."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__package__") == __package__:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"

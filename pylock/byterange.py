@@ -1,0 +1,105 @@
+"""Byte-range locks that belong to an open file description. The only module that calls fcntl.
+
+Such a lock excludes every other open file description, in this process or another; it is not lost when
+another descriptor of the file is closed, and it ends when the last copy of the descriptor is closed.
+Nothing here ever waits in the kernel.
+
+Source: fcntl_locking(2), "Open file description locks (non-POSIX)", Linux 3.15.
+"""
+
+from __future__ import annotations
+
+import sys
+from errno import EACCES, EAGAIN
+from struct import Struct
+
+from .bytemap import END
+
+try:
+    from fcntl import F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_UNLCK, F_WRLCK, fcntl
+except ImportError:
+    raise ImportError(
+        f"pylock needs the open file description locks of Linux 3.15 or newer; {sys.platform} does not have them",
+        name="fcntl",
+    ) from None
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FLOCK = Struct("hhqqi4x")  # struct flock: l_type, l_whence (0 = from the start), l_start, l_len, l_pid (must be 0)
+_TYPE = 0 if sys.byteorder == "little" else 1  # the byte of the flock that tells its l_type
+
+Held = tuple[int, int, bool]
+"""A lock of somebody else: its first byte, the byte after its last one, whether it is a write lock."""
+
+
+def write_lock(start: int, stop: int) -> bytes:
+    """Say "write-lock the bytes from start up to, not including, stop"; the other functions take the result."""
+    return _FLOCK.pack(F_WRLCK, 0, start, stop - start, 0)
+
+
+def read_lock(start: int, stop: int) -> bytes:
+    return _FLOCK.pack(F_RDLCK, 0, start, stop - start, 0)
+
+
+def unlock(start: int, stop: int) -> bytes:
+    return _FLOCK.pack(F_UNLCK, 0, start, stop - start, 0)
+
+
+UNLOCK_ALL = _FLOCK.pack(F_UNLCK, 0, 0, 0, 0)
+
+
+def try_lock(fd: int, request: bytes) -> bool:
+    """Take the lock and return True, or return False because somebody holds a conflicting one.
+
+    Raises OSError for everything else, such as ENOLCK from a server without a lock service.
+    """
+    try:
+        fcntl(fd, F_OFD_SETLK, request)
+    except OSError as error:
+        if error.errno in (EAGAIN, EACCES):
+            return False
+        raise
+    return True
+
+
+def let_go(fd: int, request: bytes = UNLOCK_ALL) -> None:
+    fcntl(fd, F_OFD_SETLK, request)
+
+
+def is_free(fd: int, request: bytes) -> bool:
+    """Tell whether nobody else holds a lock that conflicts with the request."""
+    return fcntl(fd, F_OFD_GETLK, request)[_TYPE] == F_UNLCK
+
+
+def find(fd: int, request: bytes) -> Held | None:
+    """Return some lock of somebody else that conflicts with the request: any one, not the lowest."""
+    answer = fcntl(fd, F_OFD_GETLK, request)
+    if answer[_TYPE] == F_UNLCK:
+        return None
+    kind, _, start, length, _ = _FLOCK.unpack(answer)
+    return start, start + length if length else END, kind == F_WRLCK
+
+
+def find_lowest(fd: int, start: int, stop: int) -> Held | None:
+    """Return the lock of somebody else that begins lowest between start and stop."""
+    lowest = None
+    while start < stop and (held := find(fd, write_lock(start, stop))):
+        lowest = held
+        stop = held[0]
+    return lowest
+
+
+def find_all(fd: int, start: int, stop: int) -> Iterator[Held]:
+    """Find every byte between start and stop that somebody else has locked, each once, in no order.
+
+    Of two read locks that overlap, the common part is reported with one of them.
+    """
+    gaps = [(start, stop)]
+    while gaps:
+        start, stop = gaps.pop()
+        if start < stop and (held := find(fd, write_lock(start, stop))):
+            yield held
+            gaps.append((start, held[0]))
+            gaps.append((held[1], stop))

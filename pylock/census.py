@@ -1,0 +1,203 @@
+"""Who holds and who waits: the locks tell that somebody does, the records tell who."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import localtime, strftime, time
+from typing import Any
+
+from .bytemap import GATE, ROOM, SEAT_COUNT, SEATS, UNIT_COUNT, UNITS
+from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
+from .enums import Mode
+from .errors import LockTimeout, WouldBlock
+from .lockfile import SLOT_SIZE, parse_line, seat_slot, unit_slot
+from .request import Request
+from .tickets import all_tickets
+
+ANYBODY = write_lock(GATE + 1, (1 << 63) - 1)
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_SEATED = (Mode.NULL, Mode.CONCURRENT_READ, Mode.CONCURRENT_WRITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What a process wrote of itself. Fields that could not be read are None."""
+
+    mode: Mode
+    weight: int
+    pid: int | None
+    host: str | None
+    user: str | None
+    command: str | None
+    since: float | None
+    """Seconds since 1970: when it was granted the lock, or began to wait."""
+    reason: str | None
+    priority: int
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "somebody whose record cannot be read"
+        text = f'pid {self.pid} on {self.host} "{shorten(self.command or "")}"'
+        if self.reason:
+            text += f" ({self.reason})"
+        return text + (f" since {clock(self.since)}" if self.since else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder(Contender):
+    """Somebody who holds the lock."""
+
+    token: int | None
+    """The fencing token that the holder was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter(Contender):
+    """Somebody who waits for the lock."""
+
+    place: int
+    """1 is next."""
+
+
+def shorten(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def clock(moment: float) -> str:
+    """The local time of day, with the date if it is not of today."""
+    form = "%H:%M:%S" if localtime(moment)[:3] == localtime(time())[:3] else "%Y-%m-%d %H:%M:%S"
+    return strftime(form, localtime(moment))
+
+
+@contextmanager
+def opened(path: str, remote: bool) -> Iterator[int]:
+    """Open a lock file to look at it; -1 if there is none. Takes part in nothing, and needs only to read."""
+    try:
+        fd = os.open(path, _LOOK)
+    except FileNotFoundError:
+        yield -1
+        return
+    try:
+        if remote:  # any lock of the file makes the next read fresh
+            gate = (GATE, GATE + 1)
+            if try_lock(fd, read_lock(*gate)):
+                let_go(fd, unlock(*gate))
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def take_census(fd: int, header_size: int) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
+    """Return everybody who holds and waits, but not what is held through this descriptor itself."""
+    if is_free(fd, ANYBODY):
+        return (), ()
+    records = _Records(fd, header_size)
+    tickets = sorted(all_tickets(fd))
+    waiters = tuple(
+        records.waiter(seat_slot(ticket % SEAT_COUNT), place) for place, (ticket, _) in enumerate(tickets, 1)
+    )
+    holders = list(_sole_and_unit_holders(fd, records))
+    waiting = {ticket % SEAT_COUNT for ticket, _ in tickets}
+    for seat, stop, _ in find_all(fd, SEATS, SEATS + SEAT_COUNT):
+        for number in range(seat - SEATS, stop - SEATS):
+            holder = None if number in waiting else records.holder(seat_slot(number), Mode.NULL, 1)
+            if holder and holder.mode in _SEATED and holder.token:
+                holders.append(holder)
+    return tuple(sorted(holders, key=lambda holder: holder.since or 0)), waiters
+
+
+def _sole_and_unit_holders(fd: int, records: _Records) -> Iterator[Holder]:
+    room, units = write_lock(ROOM, UNITS), (UNITS, UNITS + UNIT_COUNT)
+    whole = find(fd, write_lock(*units))
+    if whole is not None and whole[1] - whole[0] >= UNIT_COUNT:
+        if whole[2]:
+            alone = find(fd, room)
+            mode = Mode.EXCLUSIVE if alone is not None and alone[2] else Mode.PROTECTED_WRITE
+            yield records.holder(0, mode, 1)
+        return
+    lacking: dict[bytes, int] = {}
+    for start, stop, _ in sorted(find_all(fd, *units)):
+        slot, size = unit_slot(start - UNITS), stop - start
+        raw = records.raw(slot)
+        if lacking.get(raw, 0) >= size:  # a further stretch of units of one that was shown already
+            lacking[raw] -= size
+            continue
+        holder = records.holder(slot, Mode.SHARED, size)
+        lacking[raw] = holder.weight - size
+        yield holder
+
+
+class _Records:
+    """The records of one lock file."""
+
+    def __init__(self, fd: int, header_size: int) -> None:
+        self._fd = fd
+        self._header_size = header_size
+
+    def raw(self, slot: int) -> bytes:
+        return os.pread(self._fd, SLOT_SIZE, self._header_size + slot * SLOT_SIZE)
+
+    def holder(self, slot: int, mode: Mode, weight: int) -> Holder:
+        fields = parse_line(self.raw(slot)) or {}
+        return Holder(**_common(fields, mode, weight), token=_whole(fields.get("token")))
+
+    def waiter(self, slot: int, place: int) -> Waiter:
+        return Waiter(**_common(parse_line(self.raw(slot)) or {}, Mode.EXCLUSIVE, 1), place=place)
+
+
+def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any]:
+    """The fields of a Contender; ``mode`` and ``weight`` stand in where the record does not say."""
+    try:
+        mode = Mode(str(fields["mode"]))
+    except (KeyError, ValueError):
+        pass
+    since = _whole(fields.get("since"))
+    texts = {key: _text(fields.get(key)) for key in ("host", "user", "command", "reason")}
+    return texts | {
+        "mode": mode,
+        "weight": _whole(fields.get("weight")) or weight,
+        "pid": _whole(fields.get("pid")),
+        "since": since / 1e6 if since else None,
+        "priority": _whole(fields.get("priority")) or 0,
+    }
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def refusal(
+    kind: type[WouldBlock] | type[LockTimeout], fd: int, request: Request, waited: float
+) -> WouldBlock | LockTimeout:
+    """Make the error for a request that was not granted: what happened, who is in the way, what to do."""
+    holders, waiters = take_census(fd, request.header_size)
+    mode = Mode(request.mode.name)
+    blocking = [holder for holder in holders if Mode(holder.mode).code not in request.mode.compatible]
+    if kind is LockTimeout:
+        text = f'gave up on "{request.name}" ({mode}) after {waited:.1f} s: '
+    else:
+        text = f'"{request.name}" ({mode}) is not to be had at once: '
+    before = [waiter for waiter in waiters if waiter.priority >= request.priority]
+    if not request.terms.limit:
+        text += "the lock is closed (capacity 0)"
+    elif blocking:
+        others = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
+        text += f"held by {blocking[0]}{others}"
+    elif holders and request.mode.counted:
+        used = sum(holder.weight for holder in holders if holder.mode is Mode.SHARED)
+        text += f"{used} of {request.terms.limit} units are held, {request.weight} asked for"
+    elif before:
+        text += f"promised to {before[0]}"
+    else:
+        text += "it was held a moment ago"
+    if before:
+        text += f", {len(before)} {'waiter' if len(before) == 1 else 'waiters'} ahead"
+    text += f'; see "pylock status {request.name}"'
+    return kind(text, name=request.name, mode=mode, waited=waited, holders=holders, waiters=waiters)

@@ -1,0 +1,112 @@
+"""Lock directories: which one is meant, and what its files must be like."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .errors import LockError, Unsupported
+from .mounts import Mount, mount_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class Directory:
+    """A lock directory that was looked at once and found fit."""
+
+    __slots__ = ("file_mode", "mount", "path", "remote")
+
+    def __init__(self, path: str, mode: int, mount: Mount) -> None:
+        self.path = path
+        self.file_mode = stat.S_IMODE(mode) & 0o666
+        """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
+        self.mount = mount
+        self.remote = mount.remote
+
+
+_known: dict[str, Directory] = {}
+
+
+def absolute(directory: str | PathLike[str]) -> str:
+    """Return the directory as an absolute path, for which the current directory does not matter any more."""
+    path = os.fspath(directory)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError(f"{directory!r} is not the name of a lock directory; give a path, or None for the default")
+    return path if path[0] == "/" else os.path.abspath(path)
+
+
+def resolve(directory: str | PathLike[str] | None) -> Directory:
+    """Return the lock directory: the argument, else ``PYLOCK_DIR``, else the user's own, made if need be.
+
+    Raises FileNotFoundError or NotADirectoryError for a given directory that is not there (it might be a
+    file system that is not mounted, so it is never made), LockError for a user's own one that somebody else could
+    write, Unsupported where the mount hides locks from other hosts.
+    """
+    if directory is None:
+        directory = os.environ.get("PYLOCK_DIR") or _own_path()
+    path = absolute(directory)
+    found = _known.get(path)
+    if found is None:
+        found = _known[path] = _look_at(path)
+    return found
+
+
+def _own_path() -> str:
+    """The same from cron, ssh and a desktop: so neither $HOME, XDG_RUNTIME_DIR nor TMPDIR has a say."""
+    import pwd
+
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        home = ""
+    if not os.path.isdir(home):
+        raise LockError(
+            f"user {os.geteuid()} has no home directory to keep locks in; name a directory or set PYLOCK_DIR"
+        )
+    return os.path.join(home, ".local", "state", "pylock")
+
+
+def _look_at(path: str) -> Directory:
+    own = path == _own_path_or_none()
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        if not own:
+            error.strerror = "lock directory does not exist; make it, or check that its file system is mounted"
+            raise
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        status = os.stat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(20, "lock directory is not a directory", path)
+    if own:
+        _refuse_strangers(path)
+    mount = mount_of(path)
+    if mount.locks_stay_on_this_host:
+        raise Unsupported(
+            f"{path} is mounted from {mount.source} with locks kept on this host, so that other hosts would not see"
+            " them; mount it without nolock and local_lock",
+            path=path,
+        )
+    return Directory(path, status.st_mode, mount)
+
+
+def _own_path_or_none() -> str | None:
+    try:
+        return _own_path()
+    except LockError:
+        return None
+
+
+def _refuse_strangers(path: str) -> None:
+    status = os.lstat(path)
+    what = None
+    if stat.S_ISLNK(status.st_mode):
+        what = "is a symbolic link"
+    elif status.st_uid != os.geteuid():
+        what = f"belongs to user {status.st_uid}"
+    elif status.st_mode & 0o022:
+        what = f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
+    if what:
+        raise LockError(f"the lock directory {path} {what}; make it a directory of your own with mode 0700")

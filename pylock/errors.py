@@ -1,0 +1,90 @@
+"""Everything pylock raises of its own.
+
+    LockError
+    ├── WouldBlock          a plain try, and somebody holds the lock or stands before you
+    ├── LockTimeout         the time to wait is over            (also a TimeoutError)
+    ├── Deadlock            waiting would never end
+    ├── NotHeld             release or check of what is not held any more
+    ├── LockLost            the hold is gone although nobody released it
+    ├── DefinitionMismatch  the request contradicts the lock's capacity or policy
+    ├── BadLockFile         the lock file is not one, is damaged, or is of a newer pylock
+    └── Unsupported         the file system cannot lock bytes for all who share it
+
+Errors of open, read and write come out as the OSError they are, with the path.
+Every error can be pickled, with its fields.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .census import Holder, Waiter
+
+
+class LockError(Exception):
+    """The base of all errors that are pylock's own."""
+
+    name: str | None = None
+    """The name of the lock, where there is one."""
+
+    def __init__(self, message: str, **fields: object) -> None:
+        super().__init__(message)
+        for field, value in fields.items():
+            setattr(self, field, value)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        fields = dict(vars(self))
+        if isinstance(self, OSError):  # whose errno is not among the variables
+            fields["errno"] = self.errno
+        return _rebuild, (type(self), str(self), fields)
+
+
+def _rebuild(kind: type[LockError], message: str, fields: dict[str, object]) -> LockError:
+    return kind(message, **fields)
+
+
+class _Refused(LockError):
+    mode: str
+    """The mode that was asked for."""
+    waited: float
+    """Seconds from the request to the refusal."""
+    holders: tuple[Holder, ...] = ()
+    """Who held the lock at that moment."""
+    waiters: tuple[Waiter, ...] = ()
+    """Who stood before this request."""
+
+
+class WouldBlock(_Refused):
+    """A plain try found the lock held, closed, or promised to somebody who waits."""
+
+
+class LockTimeout(_Refused, TimeoutError):
+    """The lock was not granted in the time given."""
+
+
+class Deadlock(LockError):
+    """Waiting would never end, because who waits also holds what it waits for."""
+
+
+class NotHeld(LockError):
+    """There is nothing to release: released already, never acquired, or the hold belongs to the parent process."""
+
+
+class LockLost(LockError):
+    """The hold is gone: the lock file was removed or replaced, or a file server dropped the lock."""
+
+
+class DefinitionMismatch(LockError, ValueError):
+    """The request and the lock's definition contradict each other, so that it could never be granted as asked."""
+
+
+class BadLockFile(LockError):
+    """The file at the lock's path cannot be used as a lock file. Nothing was granted and nothing was changed."""
+
+    path: str
+
+
+class Unsupported(LockError, OSError):
+    """The file system does not lock bytes, or hides the locks of one host from the others."""
+
+    path: str

@@ -1,0 +1,67 @@
+"""The two ways to wait: blocking a thread, or on an asyncio event loop. No other module knows the difference.
+
+What waits is written once, as a generator that yields ``(descriptor, seconds)``: watch the descriptor (-1: none) until
+it is readable, at most that long, and send back whether it became readable.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Generator
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+    Steps = Generator[tuple[int, float], bool, Result]
+
+
+def drive(steps: Steps[Result]) -> Result:
+    """Take the steps in this thread. A signal handler that raises ends them at the step where they are."""
+    try:
+        fd, seconds = next(steps)
+        import select
+
+        while True:
+            poll = select.poll()
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
+            fd, seconds = steps.send(bool(poll.poll(ceil(seconds * 1000))))
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        steps.close()
+
+
+async def drive_async(steps: Steps[Result]) -> Result:
+    """Take the steps on the running event loop, without a thread, so that cancelling has one place to land."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    try:
+        fd, seconds = next(steps)
+        while True:
+            bell: Future[bool] = loop.create_future()
+            timer = loop.call_later(seconds, _settle, bell, False)
+            if fd >= 0:
+                loop.add_reader(fd, _settle, bell, True)
+            try:
+                rung = await bell
+            finally:
+                timer.cancel()
+                if fd >= 0:
+                    loop.remove_reader(fd)
+            fd, seconds = steps.send(rung)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        steps.close()
+
+
+def _settle(bell: Future[bool], rung: bool) -> None:
+    if not bell.done():
+        bell.set_result(rung)

@@ -1,0 +1,342 @@
+"""The lock file as text: its name, its first line, its records, and how it comes into being.
+
+    {"pylock":1,"name":"backup","capacity":null,"policy":null,"defined":false,"check":"5f1d0a3c"}      (header)
+    {"token":1795325640123457,"since":1795325712.004512,"pid":4711,"start":…,"host":"web1",…}          (slot 0)
+    …                                                                                                  (slot 1 …)
+
+The header's size follows from the name, each slot is one line of `SLOT_SIZE` bytes. Slot 0 is the sole (exclusive or
+protected-write) holder's, then come by turns the holder that begins at unit n and the contender in seat n.
+
+Invariants: nothing written here decides who holds. A slot counts only while its byte is locked. The header changes
+only under GATE, and carries a checksum, so that a torn one is noticed. A header that says "removed" is never
+changed again: its file has lost its name, or is about to.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from binascii import crc32
+from os import open as os_open
+from time import sleep, time_ns
+
+from .bytemap import GATE, UNIT_COUNT
+from .byterange import let_go, try_lock, unlock, write_lock
+from .descriptors import opened
+from .errors import BadLockFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .directories import Directory
+
+FORMAT = 1
+SLOT_SIZE = 448
+UNLIMITED = UNIT_COUNT
+"""The capacity of a lock that any number may share."""
+
+SHARED_FIRST, FAIR = "shared-first", "fair"
+POLICIES = (SHARED_FIRST, FAIR)
+
+SUFFIX = ".lock"
+_LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
+
+
+class Gone(Exception):
+    """The opened file is not the lock file any more: open the path again."""
+
+
+class Definition:
+    """What a lock is: how many units it has and in what order waiters are served. Immutable."""
+
+    __slots__ = ("defined", "given_capacity", "given_policy")
+
+    given_capacity: int | None
+    """None as long as nobody has said a capacity."""
+    given_policy: str | None
+    defined: bool
+    """Whether `define` said it, and not the first lock() that came with a capacity or a policy."""
+
+    def __init__(self, capacity: int | None = None, policy: str | None = None, defined: bool = False) -> None:
+        set_field = object.__setattr__
+        set_field(self, "given_capacity", capacity)
+        set_field(self, "given_policy", policy)
+        set_field(self, "defined", defined)
+
+    def __setattr__(self, field: str, value: object) -> None:
+        raise AttributeError("a definition does not change; use pylock.define")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Definition) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"<definition capacity={self.capacity} policy={self.policy}{' defined' * self.defined}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Definition, self._key()
+
+    def _key(self) -> tuple[int | None, str | None, bool]:
+        return self.given_capacity, self.given_policy, self.defined
+
+    @property
+    def capacity(self) -> int:
+        """Units that shared holders may hold together; 0 is closed, `UNLIMITED` the default."""
+        return UNLIMITED if self.given_capacity is None else self.given_capacity
+
+    @property
+    def policy(self) -> str:
+        return self.given_policy or SHARED_FIRST
+
+
+# Names
+
+
+def file_name(name: str) -> str:
+    """Return the lock file's name: the lock's own, percent-encoded; a long one cut, with its hash. Injective."""
+    raw = name.encode("utf-8", "surrogatepass")
+    plain = "".join(
+        chr(byte) if byte in _PLAIN and (place or byte != 0x2E) else f"%{byte:02X}" for place, byte in enumerate(raw)
+    )
+    if len(plain) > _LONGEST_PLAIN:
+        from hashlib import sha256
+
+        # "%+" begins no percent code, so that no plain name looks like this.
+        plain = f"{plain[:120]}%+{sha256(raw).hexdigest()}"
+    return plain + SUFFIX
+
+
+def quote(text: str) -> str:
+    """Write a JSON string. json itself is imported only for text that needs escapes: it takes longer than a lock."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+# The header
+
+
+def header_size(name: str) -> int:
+    return -(-(len(quote(name).encode("utf-8", "surrogatepass")) + 128) // 256) * 256
+
+
+def write_header(name: str, definition: Definition) -> bytes:
+    capacity: int | str | None = definition.given_capacity
+    if capacity is None:
+        capacity = "null"
+    elif capacity == UNLIMITED:
+        capacity = '"unlimited"'
+    policy = f'"{definition.given_policy}"' if definition.given_policy else "null"
+    text = (
+        f'{{"pylock":{FORMAT},"name":{quote(name)},"capacity":{capacity},"policy":{policy}'
+        f',"defined":{"true" if definition.defined else "false"}'
+    )
+    check = crc32(text.encode("utf-8", "surrogatepass"))
+    return _line(f'{text},"check":"{check:08x}"}}', header_size(name))
+
+
+REMOVED = b'{"pylock":1,"removed":true}\n'
+
+
+def _line(text: str, size: int) -> bytes:
+    return text.encode("utf-8", "surrogatepass").ljust(size - 1) + b"\n"
+
+
+def is_blank(head: bytes) -> bool:
+    """Whether the file never got a header: new, truncated, or zeroed by a power cut."""
+    return not head.strip(b"\0")
+
+
+def read_header(head: bytes, name: str | None, path: str) -> Definition:
+    """Read what the file at path says of itself; with a name, check that it is this lock's file.
+
+    Raises Gone for a removed file, BadLockFile.
+    """
+    if head.startswith(REMOVED):
+        raise Gone
+    fields = parse_line(head)
+    if fields is None or not isinstance(fields.get("pylock"), int):
+        raise _bad(path, "it does not begin with a pylock header")
+    if fields["pylock"] != FORMAT:
+        raise _bad(path, f"it has format {fields['pylock']}, this pylock knows {FORMAT}; use a newer pylock")
+    if name is not None and fields.get("name") != name:
+        raise _bad(path, f"it is the file of the lock {fields.get('name')!r}, not of {name!r}")
+    definition = _definition(fields)
+    if definition is None or not head.startswith(write_header(str(fields["name"]), definition)):
+        raise _bad(path, "its header is damaged or was edited by hand")
+    return definition
+
+
+def _definition(fields: dict[str, object]) -> Definition | None:
+    capacity = UNLIMITED if fields.get("capacity") == "unlimited" else fields.get("capacity")
+    policy = fields.get("policy")
+    if not isinstance(fields.get("name"), str) or not isinstance(capacity, int | None):
+        return None
+    if policy is not None and policy not in POLICIES:
+        return None
+    return Definition(capacity, policy, fields.get("defined") is True)
+
+
+def parse_line(raw: bytes) -> dict[str, object] | None:
+    """Parse the JSON object in the first line; None if there is none."""
+    import json
+
+    try:
+        fields = json.loads(raw.partition(b"\n")[0].decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _bad(path: str, why: str) -> BadLockFile:
+    return BadLockFile(
+        f"{path} cannot be used as a lock file: {why}; if no program uses it, remove it, else restore it", path=path
+    )
+
+
+# Records
+
+
+def unit_slot(unit: int) -> int:
+    return 1 + 2 * unit
+
+
+def seat_slot(seat: int) -> int:
+    return 2 + 2 * seat
+
+
+def first_token() -> int:
+    """Where a new file's tokens begin: microseconds since 1970, so that they go on growing over a removed file."""
+    return time_ns() // 1000
+
+
+def record_tail(fields: list[tuple[str, str | int]], size: int) -> bytes:
+    """Write the unchanging part of a record, the last field cut until all fits into ``size`` bytes."""
+    *fixed, (last, text) = fields
+    text = str(text)
+    head = "".join(f',"{key}":{value if isinstance(value, int) else quote(value)}' for key, value in fixed)
+    while True:
+        tail = f'{head},"{last}":{quote(text)}}}'.encode("utf-8", "surrogatepass")
+        if len(tail) < size:
+            return tail.ljust(size - 1) + b"\n"
+        if not text:
+            raise ValueError("a record does not fit its slot")
+        text = text[: min(len(text) * 3 // 4, size)]
+
+
+# The file
+
+
+def open_file(path: str, directory: Directory) -> int:
+    """Open the lock file, made if it is not there, and note it in `descriptors.opened`.
+
+    It is first opened without O_CREAT, because sticky directories refuse that on another user's file
+    (proc_sys_fs(5), protected_regular). Raises OSError, BadLockFile.
+    """
+    try:
+        fd = os_open(path, _OPEN)
+    except OSError as error:
+        fd = _open_after(error, path, directory)
+    opened.add(fd)
+    return fd
+
+
+def _open_after(error: OSError, path: str, directory: Directory) -> int:
+    """Remove the cause of the error if it is one of beginning, and open again."""
+    for _ in range(100):
+        if isinstance(error, FileNotFoundError):
+            create(path, directory)
+        elif isinstance(error, PermissionError) and _is_being_made(path):
+            sleep(0.001)
+        else:
+            break
+        try:
+            return os_open(path, _OPEN)
+        except OSError as another:
+            error = another
+    raise _explained(error, path)
+
+
+def create(path: str, directory: Directory) -> None:
+    """Make an empty lock file, unless somebody else just did."""
+    try:
+        fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if directory.remote:
+            # This host may go on believing that the file is not there; O_CREAT makes it ask the server.
+            os.close(os.open(path, _OPEN | os.O_CREAT))
+        return
+    try:
+        os.fchmod(fd, directory.file_mode)
+    except PermissionError:  # some mounts have no modes to change
+        pass
+    finally:
+        os.close(fd)
+
+
+def _is_being_made(path: str) -> bool:
+    """Whether its creator may be just about to give it its mode."""
+    try:
+        return os.lstat(path).st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+def _explained(error: OSError, path: str) -> Exception:
+    import errno
+
+    kinds = {errno.ELOOP: "a symbolic link", errno.EISDIR: "a directory", errno.ENXIO: "a socket"}
+    if error.errno in kinds:
+        return _bad(path, f"it is {kinds[error.errno]}")
+    return error
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether the path still names the opened file."""
+    try:
+        ours, named = os.fstat(fd), os.lstat(path)
+    except OSError as error:
+        import errno
+
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            return False
+        raise
+    return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
+
+def take_gate(fd: int) -> bool:
+    """Take the gate, which others hold for microseconds; False if one of them does not give it back."""
+    for _ in range(50):
+        if try_lock(fd, _TAKE_GATE):
+            return True
+        sleep(0.0005)
+    return False
+
+
+def leave_gate(fd: int) -> None:
+    let_go(fd, _LEAVE_GATE)
+
+
+def refresh(fd: int) -> None:
+    """Make the next read come from the file server: taking any lock of the file empties the page cache."""
+    if take_gate(fd):
+        leave_gate(fd)
+
+
+def put_header(fd: int, path: str, name: str, definition: Definition) -> bytes:
+    """Write the header, under the gate; only into a regular file that has this one name."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise _bad(path, "it is not a regular file")
+    if status.st_nlink != 1 or not is_at(fd, path):
+        raise Gone if status.st_nlink < 1 else _bad(path, "it has more than one name")
+    header = write_header(name, definition)
+    os.pwrite(fd, header, 0)
+    return header

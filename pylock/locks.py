@@ -1,0 +1,426 @@
+"""`Lock` and `Hold`: asking for a lock, having it, letting it go.
+
+The way of a request: `Lock.acquire` → `Hold._take` (one try) → granted; else `Lock._steps` → `waiting.wait` → granted.
+"""
+
+from __future__ import annotations
+
+from errno import ENOLCK, ENOSYS, EOPNOTSUPP, ESTALE
+from time import monotonic
+
+from . import process
+from .blocks import blocks_around, enter_block, inside, is_inside, refuse_deadlock
+from .byterange import is_free, let_go
+from .descriptors import FRESH, close, put_away, take_idle
+from .errors import LockError, LockLost, LockTimeout, NotHeld, Unsupported, WouldBlock
+from .fronts import drive, drive_async
+from .grants import attempt
+from .lockfile import Gone, is_at, open_file
+from .modes import NULL
+from .removal import remove
+from .request import request_for
+from .tickets import ANY_HOLDER, ANY_WAITER, may_skip_queue
+from .waiting import PATIENCE, ring_next, wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+    from types import TracebackType
+    from typing import Self
+
+    from .enums import Mode
+    from .fronts import Steps
+    from .grants import Grant
+    from .request import Request
+
+_NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
+_OWN_TIMEOUT = -1.0
+"""Stands for "the timeout that the Lock was made with"."""
+
+
+def lock(
+    name: str,
+    mode: Mode | str = "exclusive",
+    *,
+    weight: int = 1,
+    capacity: int | None = None,
+    timeout: float | None = None,
+    priority: int = 0,
+    policy: str | None = None,
+    reason: str | None = None,
+    directory: str | PathLike[str] | None = None,
+) -> Lock:
+    """Return the `Lock` of that name; nothing is opened or locked yet.
+
+    weight      units of the capacity that a shared holder takes
+    capacity    units that all shared holders may have together; defines a lock that has no definition, else it must
+                be the same. None takes the lock as it is defined, by default `UNLIMITED`
+    timeout     seconds to wait: None for ever, 0 one try
+    priority    -63 to 63; among those who wait, higher goes first
+    policy      "shared-first" or "fair"; defines like capacity
+    reason      shown to others while it is held or waited for
+    directory   where the lock file is; None is $PYLOCK_DIR, else the user's own directory
+
+    Raises ValueError, TypeError, DefinitionMismatch; for the directory FileNotFoundError, NotADirectoryError,
+    Unsupported, LockError.
+    """
+    if timeout is not None:
+        check_timeout(timeout)
+    return Lock(request_for(name, mode, weight, capacity, priority, policy, reason, directory), timeout)
+
+
+class Lock:
+    """A way to ask for one lock, as often as wanted, from any thread or task; each grant is a hold of its own.
+
+    Made by `lock`. ``with`` and ``async with`` acquire and release.
+    """
+
+    __slots__ = ("__weakref__", "_holds", "_request", "_timeout")
+
+    def __init__(self, request: Request, timeout: float | None) -> None:
+        self._request = request
+        self._timeout = timeout
+        self._holds: list[Hold] = []
+
+    def __repr__(self) -> str:
+        return f'<Lock "{self.name}" {self._request.mode.name} {"held" if self.held else "not held"}>'
+
+    @property
+    def name(self) -> str:
+        return self._request.name
+
+    @property
+    def mode(self) -> Mode:
+        from .enums import Mode
+
+        return Mode(self._request.mode.name)
+
+    @property
+    def held(self) -> bool:
+        """Whether this object has a hold. Whether anybody has: `locked`."""
+        return any(hold._is_alive() for hold in self._holds)
+
+    def locked(self) -> bool:
+        """Whether anybody, in this process or another, holds the lock in a mode other than null."""
+        from .census import opened
+
+        with opened(self._request.path, self._request.directory.remote) as fd:
+            return fd >= 0 and not is_free(fd, ANY_HOLDER)
+
+    def acquire_nowait(self) -> Hold:
+        """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
+        hold = Hold(self._request, self._holds)
+        try:
+            if not hold._take() and not self._take_nested(hold, waits_as_task=True, may_wait=False):
+                raise self._refusal(WouldBlock, hold)
+        except BaseException as error:
+            hold._close()
+            _explain(error, self._request)
+            raise
+        self._holds.append(hold)
+        return hold
+
+    def acquire(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
+        """Wait for the lock and return the hold.
+
+        ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that the Lock was made with.
+        Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, OSError. On any exception, from a
+        signal handler too, nothing is left held or queued.
+        """
+        hold = Hold(self._request, self._holds)
+        try:
+            if not hold._take():
+                drive(self._steps(hold, timeout, waits_as_task=False))
+        except BaseException as error:
+            hold._close()
+            _explain(error, self._request)
+            raise
+        self._holds.append(hold)
+        return hold
+
+    async def acquire_async(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
+        """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
+        hold = Hold(self._request, self._holds)
+        try:
+            if not hold._take():
+                await drive_async(self._steps(hold, timeout, waits_as_task=True))
+        except BaseException as error:
+            hold._close()
+            _explain(error, self._request)
+            raise
+        self._holds.append(hold)
+        return hold
+
+    def release(self) -> None:
+        """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
+        if not self._holds:
+            raise NotHeld(f'"{self.name}" is not held through this object', name=self.name)
+        self._holds[-1].release()
+
+    def __enter__(self) -> Hold:
+        hold = self.acquire()
+        enter_block(hold._fd, self._request, 2)
+        return hold
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        holds = self._holds
+        hold = holds[0] if len(holds) == 1 else self._latest_hold_here()
+        if error is None:
+            hold.release()
+        else:
+            hold._release_after(error)
+
+    async def __aenter__(self) -> Hold:
+        hold = await self.acquire_async()
+        enter_block(hold._fd, self._request, 2)
+        return hold
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _latest_hold_here(self) -> Hold:
+        """The hold of the innermost block of this thread or task; a block may end in another than it began."""
+        if not self._holds:
+            raise NotHeld(f'"{self.name}" was released inside its with block', name=self.name)
+        return next((hold for hold in reversed(self._holds) if is_inside(hold._fd)), self._holds[-1])
+
+    def _steps(self, hold: Hold, timeout: float | None, waits_as_task: bool) -> Steps[None]:
+        """What to do when the first try failed."""
+        begun = monotonic()
+        if timeout is _OWN_TIMEOUT:
+            timeout = self._timeout
+        else:
+            check_timeout(timeout)
+        self._request.check_attainable()
+        if self._take_nested(hold, waits_as_task, may_wait=timeout != 0):
+            return
+        if timeout != 0:
+            yield from hold._wait(None if timeout is None else begun + timeout)
+        hold.waited = monotonic() - begun
+        if hold._grant is None:
+            raise self._refusal(LockTimeout, hold)
+
+    def _take_nested(self, hold: Hold, waits_as_task: bool, may_wait: bool) -> bool:
+        """Go past the queue if this thread or task is inside the lock already: who waits there may wait for it."""
+        around = blocks_around(self._request, waits_as_task)
+        if not around:
+            return False
+        if may_wait:
+            refuse_deadlock(self._request, around)
+        hold._close()
+        return hold._take(jump=True)
+
+    def _refusal(self, kind: type[WouldBlock] | type[LockTimeout], hold: Hold) -> LockError:
+        from .census import refusal
+
+        return refusal(kind, hold._fd, self._request, hold.waited)
+
+
+class Hold:
+    """A lock that was granted, until `release`. It belongs to whoever has this object, in any thread or task.
+
+    In a forked child it is dead: the parent still holds the lock, and the child can neither release nor keep it.
+    A hold that is dropped without a release lets go as it is collected, with a ResourceWarning.
+    """
+
+    __slots__ = ("_among", "_fd", "_fresh_until", "_generation", "_grant", "_request", "waited")
+
+    waited: float
+    """Seconds from the request to the grant; 0.0 if it was free."""
+
+    def __init__(self, request: Request, among: list[Hold]) -> None:
+        self._fd = -1
+        self._request = request
+        self._among = among
+        self._fresh_until = 0.0
+        self._generation = process.generation
+        self._grant: Grant | None = None
+        self.waited = 0.0
+
+    def __repr__(self) -> str:
+        return f'<Hold "{self.name}" {self._request.mode.name} {"held" if self._is_alive() else "released"}>'
+
+    @property
+    def name(self) -> str:
+        return self._request.name
+
+    @property
+    def mode(self) -> Mode:
+        from .enums import Mode
+
+        return Mode(self._request.mode.name)
+
+    @property
+    def weight(self) -> int:
+        """Units that this hold takes of the capacity; 1 in modes that take none."""
+        return self._request.weight
+
+    @property
+    def token(self) -> int:
+        """The fencing token: of an exclusive or protected-write hold, greater than that of every earlier one.
+
+        Other modes have the token of the last such grant. It begins at the microseconds since 1970 and goes on growing
+        over a removed lock file, as long as the clock is not set back.
+        """
+        assert self._grant is not None
+        return self._grant[0]
+
+    def release(self) -> None:
+        """Let go, and wake who waits next.
+
+        Raises NotHeld if it was released already or belongs to the parent process. After an OSError it is
+        released all the same.
+        """
+        fd = self._fd
+        if fd < 0 or self._generation != process.generation:
+            raise self._not_held()
+        try:
+            self._fd = -1
+            self._among.remove(self)
+            inside.pop(fd, None)
+            let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
+            if not (nobody_waits := is_free(fd, ANY_WAITER)):
+                ring_next(fd, self._request)
+        except BaseException as error:
+            close(fd)
+            _explain(error, self._request)
+            raise
+        put_away(self._request.path, fd, self._fresh_until, nobody_waits)
+
+    def check(self) -> None:
+        """Make sure that others still find the lock held by this hold.
+
+        Raises LockLost if the lock file was removed or replaced, or the file server gave the lock to another host;
+        NotHeld. On NFS it asks the server, and hangs as long as that is away.
+        """
+        if not self._is_alive():
+            raise self._not_held()
+        from .survival import why_lost
+
+        why = why_lost(self._fd, self._request, self._grant[1] if self._grant else None)
+        if why:
+            raise LockLost(f'the lock "{self.name}" is lost: {why}: {self._request.path}', name=self.name)
+
+    def __enter__(self) -> Self:
+        if not self._is_alive():
+            raise self._not_held()
+        enter_block(self._fd, self._request, 2)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.release()
+        else:
+            self._release_after(error)
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            granted = self._grant is not None
+            self._close()
+            if granted:
+                import warnings
+
+                warnings.warn(f'"{self.name}" was dropped without a release', ResourceWarning, 2, source=self)
+
+    def _is_alive(self) -> bool:
+        return self._fd >= 0 and self._generation == process.generation
+
+    def _not_held(self) -> NotHeld:
+        own = self._generation == process.generation
+        return NotHeld(
+            f'"{self.name}" is not held: {"it was released" if own else "it belongs to the parent process"}',
+            name=self.name,
+        )
+
+    def _release_after(self, error: BaseException) -> None:
+        """Release; a failure joins the error that is on its way out, and does not hide it."""
+        try:
+            self.release()
+        except (OSError, LockError) as failure:
+            error.add_note(f'and the release of "{self.name}" failed: {failure}')
+
+    def _take(self, jump: bool = False, reopenings: int = 100) -> bool:
+        """Open the lock file and try once; ``jump``: without regard to who waits."""
+        request = self._request
+        try:
+            quiet = self._open()
+            fd = self._fd
+            if jump or quiet or is_free(fd, ANY_WAITER) or self._may_skip_queue():
+                self._grant = attempt(fd, request)
+            return self._grant is not None
+        except Gone:
+            self._close()
+            remove(request.path)  # whoever marked it as removed may have died before removing it
+        except OSError as error:
+            self._close()
+            if error.errno != ESTALE:
+                raise
+        if not reopenings:
+            raise LockError(f"{request.path} vanishes as often as it is opened", name=self.name)
+        return self._take(jump, reopenings - 1)
+
+    def _open(self) -> bool:
+        """Get a descriptor of the lock file; tell whether nobody can stand before us, without a look."""
+        request, now = self._request, monotonic()
+        if idle := take_idle(request.path, now):
+            self._fd, self._fresh_until, quiet_since = idle
+            # Who began to wait since then has not lost its patience yet.
+            return now - quiet_since < PATIENCE and not request.terms.fair
+        self._fd = open_file(request.path, request.directory)
+        if now - request.opened < FRESH:
+            self._fresh_until = now + FRESH
+        if not request.directory.remote:
+            request.opened = now
+        return False
+
+    def _may_skip_queue(self) -> bool:
+        request = self._request
+        return request.mode is NULL or may_skip_queue(self._fd, request.mode, request.learn(self._fd).fair)
+
+    def _wait(self, deadline: float | None) -> Steps[None]:
+        """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
+        while True:
+            try:
+                self._grant = yield from wait(self._fd, self._request, deadline)
+                if self._grant is None or is_at(self._fd, self._request.path):
+                    return
+            except Gone:
+                pass
+            self._grant = None
+            self._close()
+            if self._take():
+                return
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0 and self._generation == process.generation:
+            close(fd)
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Raise ValueError for what is not a timeout; NaN is not one either."""
+    if timeout is None or (isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0):
+        return
+    raise ValueError(f"timeout must be None (for ever), 0 (one try) or a number of seconds above 0, not {timeout!r}")
+
+
+def _explain(error: BaseException, request: Request) -> None:
+    """Add the path to an OSError that has none; raise Unsupported if it says that the file system has no locks."""
+    if not isinstance(error, OSError):
+        return
+    if error.filename is None and error.errno is not None:
+        error.filename = request.path
+    if error.errno in _NO_LOCKS_HERE and not isinstance(error, Unsupported):
+        mount = request.directory.mount
+        raise Unsupported(
+            f"cannot lock {request.path}: {error.strerror}; the file system {mount.type} at {mount.point}"
+            f" ({mount.source}) does not lock bytes as it is mounted; start its lock service or use another directory",
+            path=request.path,
+            errno=error.errno,
+        ) from error

@@ -1,0 +1,271 @@
+"""A request: what somebody asks of a lock, checked once, with what was learned about the lock's file.
+
+Requests are memoised, because most programs ask for the same thing again and again.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+
+from . import process
+from .bytemap import LAST_PRIORITY, UNIT_COUNT
+from .directories import Directory, absolute, resolve
+from .errors import BadLockFile, DefinitionMismatch, LockError
+from .lockfile import (
+    FAIR,
+    POLICIES,
+    SLOT_SIZE,
+    Definition,
+    file_name,
+    header_size,
+    is_blank,
+    leave_gate,
+    put_header,
+    read_header,
+    record_tail,
+    take_gate,
+    write_header,
+)
+from .modes import ModeRule, rule_of
+from .units import Pieces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+_GRANTED = b'{"token":%d,"since":%d%b'
+_WAITING = b'{"token":            null,"since":%d%b'
+LEAST_TOKEN = 10**15
+"""Tokens and times (microseconds since 1970) have 16 digits until the year 2286."""
+TOKEN_START, TOKEN_STOP = 9, 25
+"""Where the token stands in a record."""
+_TAIL_SIZE = SLOT_SIZE - len(_GRANTED % (LEAST_TOKEN, LEAST_TOKEN, b""))
+_MOST_REMEMBERED = 4096
+
+_remembered: dict[tuple[object, ...], Request] = {}
+_environment: dict[bytes, bytes] = getattr(os.environ, "_data", {})
+
+
+class Terms:
+    """What the request must keep to, by the header that the lock file had."""
+
+    __slots__ = ("fair", "header", "limit")
+
+    def __init__(self, header: bytes, definition: Definition) -> None:
+        self.header = header
+        self.limit = definition.capacity
+        self.fair = definition.policy == FAIR
+
+
+class Request:
+    """One way to ask for one lock; shared by all who ask alike.
+
+    ``terms`` and ``units`` are memory, not truth: the header is compared after each locking.
+    """
+
+    __slots__ = (
+        "capacity", "command", "directory", "generation", "head_size", "header_size", "mode", "name", "opened", "path",
+        "policy", "priority", "reason", "tail", "terms", "token_span", "units", "weight",
+    )  # fmt: skip
+
+    def __init__(
+        self, name: str, mode: ModeRule, weight: int, capacity: int | None, priority: int, policy: str | None,
+        reason: str | None, directory: Directory, command: str | None = None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.mode = mode
+        self.weight = weight
+        self.capacity = capacity
+        self.priority = priority
+        self.policy = policy
+        self.reason = reason
+        self.directory = directory
+        self.command = command
+        self.path = os.path.join(directory.path, file_name(name))
+        self.header_size = header_size(name)
+        self.head_size = self.header_size + TOKEN_STOP  # all that a grant must know
+        self.token_span = slice(self.header_size + TOKEN_START, self.header_size + TOKEN_STOP)
+        expected = Definition(capacity, policy)
+        self.terms = Terms(write_header(name, expected), expected)
+        self.units: tuple[bytes, Pieces] | None = None
+        """The units held last, which are tried first the next time."""
+        self.opened = 0.0
+        """When, on the monotonic clock, the file was last opened for this request."""
+        self.generation = -1
+        self.tail = b""
+
+    def record(self, token: int | None) -> bytes:
+        """Write the record of a holder, or without a token of a waiter: who, how, and since when (now)."""
+        if self.generation != process.generation:
+            self.tail = self._tail(process.identity())
+            self.generation = process.generation
+        if token is None:
+            return _WAITING % (time_ns() // 1000, self.tail)
+        return _GRANTED % (token, time_ns() // 1000, self.tail)
+
+    def _tail(self, who: process.Identity) -> bytes:
+        fields: list[tuple[str, str | int]] = [
+            ("pid", who.pid), ("start", who.start), ("host", who.host), ("boot", who.boot), ("user", who.user),
+            ("mode", self.mode.name), ("weight", self.weight), ("priority", self.priority),
+        ]  # fmt: skip
+        if self.reason is not None:
+            fields.append(("reason", self.reason[:120]))
+        fields.append(("command", self.command or who.command))
+        return record_tail(fields, _TAIL_SIZE)
+
+    def slot_offset(self, slot: int) -> int:
+        return self.header_size + SLOT_SIZE * slot
+
+    def learn(self, fd: int) -> Terms:
+        """Read the header and check the request against it; give the lock a definition if it has none.
+
+        Raises BadLockFile, DefinitionMismatch, `lockfile.Gone`, OSError.
+        """
+        header = self._header(fd)
+        terms = self.terms
+        if header == terms.header:
+            return terms
+        if is_blank(header):
+            return self._define(fd, Definition(self.capacity, self.policy))
+        try:
+            definition = read_header(header, self.name, self.path)
+        except BadLockFile:
+            definition = self._reread(fd)
+        wanted = self._completed(definition)
+        if wanted != definition:
+            return self._define(fd, wanted)
+        self._check(definition)
+        self.terms = terms = Terms(header, definition)
+        return terms
+
+    def _header(self, fd: int) -> bytes:
+        return os.pread(fd, self.header_size, 0)
+
+    def _reread(self, fd: int) -> Definition:
+        """Read the header again under the gate, as it may have been just about to be written."""
+        gate = take_gate(fd)
+        try:
+            return read_header(self._header(fd), self.name, self.path)
+        finally:
+            if gate:
+                leave_gate(fd)
+
+    def _completed(self, definition: Definition) -> Definition:
+        """The definition, with the request's capacity and policy where nobody has said one."""
+        if definition.defined:
+            return definition
+        capacity, policy = definition.given_capacity, definition.given_policy
+        return Definition(
+            self.capacity if capacity is None else capacity, self.policy if policy is None else policy, False
+        )
+
+    def _define(self, fd: int, wanted: Definition) -> Terms:
+        if not take_gate(fd):
+            raise LockError(
+                f'lock "{self.name}" is being defined by a process that does not go on; look for a stopped one',
+                name=self.name,
+            )
+        try:
+            header = self._header(fd)
+            if is_blank(header) or self._completed(read_header(header, self.name, self.path)) == wanted:
+                put_header(fd, self.path, self.name, wanted)
+        finally:
+            leave_gate(fd)
+        return self.learn(fd)
+
+    def _check(self, definition: Definition) -> None:
+        if not definition.defined:
+            for what, asked, given in (
+                ("capacity", self.capacity, definition.given_capacity),
+                ("policy", self.policy, definition.given_policy),
+            ):
+                if asked is not None and asked != given:
+                    raise DefinitionMismatch(
+                        f'lock "{self.name}" has {what} {given}, not {asked} as asked here; ask for the same'
+                        " everywhere, or set it with pylock.define",
+                        name=self.name,
+                    )
+
+    def check_attainable(self) -> None:
+        """Raise DefinitionMismatch if the lock, as last seen, can never grant this. Not for who waits already."""
+        if 0 < self.terms.limit < self.weight:
+            raise DefinitionMismatch(
+                f'{self.weight} units of lock "{self.name}" can never be had: its capacity is {self.terms.limit}',
+                name=self.name,
+            )
+
+
+def request_for(
+    name: str,
+    mode: str,
+    weight: int,
+    capacity: int | None,
+    priority: int,
+    policy: str | None,
+    reason: str | None,
+    directory: str | PathLike[str] | None,
+) -> Request:
+    """Return the request for what is asked, checked the first time. Raises as `make_request`."""
+    # The raw variable, because os.environ.get takes a microsecond where it is not set: half as long as a lock.
+    where = _environment.get(b"PYLOCK_DIR") if directory is None else absolute(directory)
+    key = (name, mode, weight, capacity, priority, policy, reason, where)
+    try:
+        return _remembered[key]
+    except (KeyError, TypeError):  # a TypeError, for what cannot be hashed, is named by the checks
+        request = make_request(*key[:-1], directory)
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered[key] = request
+    return request
+
+
+def make_request(
+    name: str,
+    mode: str,
+    weight: int = 1,
+    capacity: int | None = None,
+    priority: int = 0,
+    policy: str | None = None,
+    reason: str | None = None,
+    directory: str | PathLike[str] | None = None,
+    command: str | None = None,
+) -> Request:
+    """Check what is asked. Raises ValueError, TypeError, DefinitionMismatch, and as `directories.resolve`."""
+    rule = rule_of(mode)
+    check_name(name)
+    check_whole("weight", weight, 1, UNIT_COUNT)
+    check_whole("priority", priority, -LAST_PRIORITY, LAST_PRIORITY)
+    check_capacity(capacity)
+    check_policy(policy)
+    if weight > 1 and not rule.counted:
+        raise ValueError(f"weight {weight} is for mode shared; a holder in mode {rule.name} takes no units by number")
+    if capacity and weight > capacity:
+        raise DefinitionMismatch(
+            f'{weight} units of lock "{name}" can never be had: the capacity asked for is {capacity}', name=name
+        )
+    if reason is not None and not isinstance(reason, str):
+        raise TypeError(f"reason must be a str, not {reason!r}")
+    return Request(name, rule, weight, capacity, priority, policy, reason, resolve(directory), command)
+
+
+def check_name(name: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a lock must be a str, not {name!r}")
+    if not name:
+        raise ValueError("the name of a lock must not be empty")
+
+
+def check_whole(what: str, value: int, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{what} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def check_capacity(capacity: int | None) -> None:
+    if capacity is not None:
+        check_whole("capacity", capacity, 0, UNIT_COUNT)
+
+
+def check_policy(policy: str | None) -> None:
+    if policy is not None and policy not in POLICIES:
+        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, not {policy!r}")

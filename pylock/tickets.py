@@ -1,0 +1,154 @@
+"""The queue of one lock: seats, tickets, and whose turn it is. All of it is kernel locks, so a dead waiter is gone.
+
+A *seat* is a small number that one contender has for itself: it names its record and its bell.
+A *ticket* is a place in the queue: (priority class, arrival, seat) as one number, and the byte at that offset is
+locked for as long as its owner waits. The lowest ticket is next. There are two lanes, one for sole modes and one for
+sharing modes, because policy shared-first lets sharing requests pass sole ones but not each other.
+
+Once the first of a lane has waited a moment it takes the lane's PENDING byte, which makes newcomers queue up.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+
+from .bytemap import (
+    ARRIVAL_SHIFT,
+    CLASS_SHIFT,
+    END,
+    EXCLUSIVE_LANE,
+    LANE_BASES,
+    LAST_PRIORITY,
+    PENDING,
+    ROOM,
+    SEAT_COUNT,
+    SEATS,
+    SHARING_LANE,
+    UNIT_COUNT,
+    UNITS,
+)
+from .byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
+from .errors import LockError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .modes import ModeRule
+
+_ARRIVAL_EPOCH = 1_577_836_800_000  # ms: 2020-01-01, so that 41 bits last until 2089
+_ARRIVAL_MASK = (1 << (CLASS_SHIFT - ARRIVAL_SHIFT)) - 1
+_LANE_STOPS = (LANE_BASES[1], END)
+
+ANY_WAITER = write_lock(PENDING, END)
+ANY_HOLDER = write_lock(ROOM, UNITS + UNIT_COUNT)
+_ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
+_ANY_PENDING = write_lock(PENDING, PENDING + 2)
+_LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
+_LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(PENDING, END), unlock(SEATS, END)
+
+
+class Ticket:
+    """A waiter's place in the queue, held through the descriptor ``fd`` until `leave_queue`."""
+
+    __slots__ = ("fd", "lane", "number", "pending", "seat")
+
+    def __init__(self, fd: int, lane: int, priority: int, seat: int) -> None:
+        self.fd = fd
+        self.lane = lane
+        self.seat = seat
+        self.number = _take_number(fd, lane, LAST_PRIORITY + 1 - priority, seat)
+        self.pending = False
+
+    def is_first(self, fair: bool) -> bool:
+        """Whether it is this waiter's turn, by the policy."""
+        if not self._is_first_of(self.lane):
+            return False
+        if self._is_first_of(1 - self.lane):
+            return True
+        # shared-first: sharing requests join present holders, whatever waits in the other lane.
+        return not fair and self.lane == SHARING_LANE and not is_free(self.fd, ANY_HOLDER)
+
+    def _is_first_of(self, lane: int) -> bool:
+        base = LANE_BASES[lane]
+        return is_free(self.fd, write_lock(_lane_start(lane), base + self.number))
+
+    def insist(self) -> None:
+        """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
+        self.pending = self.pending or try_lock(self.fd, _LANE_PENDING[self.lane])
+
+
+def _lane_start(lane: int) -> int:
+    return LANE_BASES[lane] + (1 << CLASS_SHIFT)
+
+
+def _take_number(fd: int, lane: int, priority_class: int, seat: int) -> int:
+    """Lock a byte above all that wait in the same class, in either lane."""
+    arrival = time_ns() // 1_000_000 - _ARRIVAL_EPOCH
+    while True:
+        arrival &= _ARRIVAL_MASK
+        number = priority_class << CLASS_SHIFT | arrival << ARRIVAL_SHIFT
+        later = _find_from(fd, number, priority_class + 1 << CLASS_SHIFT)
+        if later is not None:
+            arrival = (later >> ARRIVAL_SHIFT) + 1
+        elif try_lock(fd, write_lock(LANE_BASES[lane] + (number | seat), LANE_BASES[lane] + (number | seat) + 1)):
+            return number | seat
+        else:
+            arrival += 1
+
+
+def _find_from(fd: int, start: int, stop: int) -> int | None:
+    for base in LANE_BASES:
+        if held := find(fd, write_lock(base + start, base + stop)):
+            return held[0] - base
+    return None
+
+
+def take_seat(fd: int) -> int:
+    """Lock a free seat and return its number: a low one, found without looking at all that are taken."""
+    span = 1
+    for _ in range(64):
+        seat = int.from_bytes(os.urandom(2)) % span
+        if try_lock(fd, write_lock(SEATS + seat, SEATS + seat + 1)):
+            return seat
+        span = min(span * 4, SEAT_COUNT)
+    raise LockError(f"about {SEAT_COUNT} contenders stand at one lock; no seat is free for another")
+
+
+def leave_queue(fd: int, keep_seat: bool) -> None:
+    let_go(fd, _LEAVE_QUEUE if keep_seat else _LEAVE_SEAT_AND_QUEUE)
+
+
+def may_skip_queue(fd: int, mode: ModeRule, fair: bool) -> bool:
+    """Whether a newcomer may try for the lock although somebody waits."""
+    if fair:
+        return False
+    if mode.sole:
+        return is_free(fd, _ANY_PENDING)
+    if not is_free(fd, _LANE_PENDING[SHARING_LANE]):
+        return False
+    return is_free(fd, _LANE_PENDING[EXCLUSIVE_LANE]) or not is_free(fd, ANY_HOLDER)
+
+
+def first_waiter(fd: int, lane: int) -> int | None:
+    """Return the lowest ticket of somebody else in the lane."""
+    held = find_lowest(fd, _lane_start(lane), _LANE_STOPS[lane])
+    return held[0] - LANE_BASES[lane] if held else None
+
+
+def seat_to_ring(fd: int, fair: bool) -> int | None:
+    """Return the seat of the waiter who might be granted the lock now, None if nobody can."""
+    sole, sharing = first_waiter(fd, EXCLUSIVE_LANE), first_waiter(fd, SHARING_LANE)
+    if sharing is not None and (sole is None or sharing < sole or (not fair and not is_free(fd, ANY_HOLDER))):
+        return sharing % SEAT_COUNT
+    if sole is not None and is_free(fd, _ANY_UNIT_HOLDER):
+        return sole % SEAT_COUNT
+    return None
+
+
+def all_tickets(fd: int) -> Iterator[tuple[int, int]]:
+    """Find the (ticket, lane) of every waiter but this one, in no order."""
+    for lane in (EXCLUSIVE_LANE, SHARING_LANE):
+        for start, _, _ in find_all(fd, _lane_start(lane), _LANE_STOPS[lane]):
+            yield start - LANE_BASES[lane], lane

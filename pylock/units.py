@@ -1,0 +1,90 @@
+"""Units of capacity: finding free ones and taking them. A shared holder holds as many as its weight."""
+
+from __future__ import annotations
+
+import os
+
+from .bytemap import UNIT_COUNT, UNITS
+from .byterange import find, find_all, is_free, let_go, try_lock, unlock, write_lock
+from .lockfile import leave_gate, take_gate
+
+Pieces = tuple[tuple[int, int], ...]
+"""Units held: (first, one past the last) of each stretch."""
+
+_END = UNITS + UNIT_COUNT
+
+
+def piece_lock(start: int, stop: int) -> bytes:
+    return write_lock(UNITS + start, UNITS + stop)
+
+
+def take_units(fd: int, weight: int, limit: int) -> Pieces | None:
+    """Lock ``weight`` free units below ``limit``; None if there are not as many."""
+    if weight > limit or not _may_have_room(fd, limit):
+        return None
+    span = 4
+    while span <= limit - weight:
+        # With few holders a guess hits at once; to look at all of them would cost one call each.
+        start = int.from_bytes(os.urandom(4)) % span
+        if try_lock(fd, piece_lock(start, start + weight)):
+            return ((start, start + weight),)
+        span *= 4
+    return take_lowest(fd, weight, limit)
+
+
+def _may_have_room(fd: int, limit: int) -> bool:
+    held = find(fd, piece_lock(0, limit))
+    return held is None or held[0] > UNITS or held[1] < UNITS + limit
+
+
+def take_lowest(fd: int, weight: int, limit: int) -> Pieces | None:
+    """Lock the lowest free units, in one stretch if there is one, else in several under the gate."""
+    while True:
+        gaps = _gaps(fd, limit)
+        for start, stop in gaps:
+            if stop - start >= weight:
+                if try_lock(fd, piece_lock(start, start + weight)):
+                    return ((start, start + weight),)
+                break
+        else:
+            return _take_pieces(fd, weight, limit) if _size(gaps) >= weight else None
+
+
+def _take_pieces(fd: int, weight: int, limit: int) -> Pieces | None:
+    """Gather units from several gaps; the gate keeps two gatherers from each holding what the other lacks."""
+    if not take_gate(fd):
+        return None
+    try:
+        taken: list[tuple[int, int]] = []
+        for start, stop in _gaps(fd, limit):
+            stop = min(stop, start + weight - _size(taken))
+            if stop > start and try_lock(fd, piece_lock(start, stop)):
+                taken.append((start, stop))
+        if _size(taken) == weight:
+            return tuple(taken)
+        let_go(fd, unlock(UNITS, _END))
+        return None
+    finally:
+        leave_gate(fd)
+
+
+def _gaps(fd: int, limit: int) -> list[tuple[int, int]]:
+    gaps, start = [], 0
+    for held_start, held_stop, _ in sorted(find_all(fd, UNITS, UNITS + limit)):
+        if held_start - UNITS > start:
+            gaps.append((start, held_start - UNITS))
+        start = max(start, held_stop - UNITS)
+    if start < limit:
+        gaps.append((start, limit))
+    return gaps
+
+
+def _size(pieces: list[tuple[int, int]]) -> int:
+    return sum(stop - start for start, stop in pieces)
+
+
+def fits(fd: int, weight: int, limit: int) -> bool:
+    """Whether all units held by others, and these, are within the limit: it may have been lowered under them."""
+    if limit == UNIT_COUNT or is_free(fd, write_lock(UNITS + limit, _END)):
+        return True
+    return weight + sum(stop - start for start, stop, _ in find_all(fd, UNITS, _END)) <= limit
