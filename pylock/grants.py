@@ -52,7 +52,7 @@ def attempt(fd: int, request: Request, seat: int | None = None) -> Grant | None:
     else:
         token = last_token(head, request)
         offset = request.slot_offset(seat_slot(take_seat(fd) if seat is None else seat))
-    put_record(fd, request, token, offset)
+    put_record(fd, request, request.record(token), offset)
     return token, None
 
 
@@ -74,8 +74,9 @@ def _attempt_units(fd: int, request: Request) -> Grant | None:
         if terms.limit == limit:
             return None
     token = last_token(head, request)
+    record = request.record(token)
     for start, _ in pieces:
-        put_record(fd, request, token, request.slot_offset(unit_slot(start)))
+        put_record(fd, request, record, request.slot_offset(unit_slot(start)))
     request.units = piece_lock(*pieces[0]), pieces
     return token, pieces
 
@@ -96,9 +97,9 @@ def last_token(head: bytes, request: Request) -> int:
     return token if token >= LEAST_TOKEN else first_token()
 
 
-def put_record(fd: int, request: Request, token: int | None, offset: int) -> None:
+def put_record(fd: int, request: Request, record: bytes, offset: int) -> None:
     """Write the record that shows this holder or waiter to others."""
-    if pwrite(fd, request.record(token), offset) != SLOT_SIZE:
+    if pwrite(fd, record, offset) != SLOT_SIZE:
         raise OSError(ENOSPC, "cannot write all of the record", request.path)
     if request.directory.remote:
         os.fsync(fd)  # else no other host sees it before the lock is let go

@@ -5,6 +5,7 @@ The way of a request: `Lock.acquire` → `Hold._take` (one try) → granted; els
 
 from __future__ import annotations
 
+import sys
 from errno import ENOLCK, ENOSYS, EOPNOTSUPP, ESTALE
 from time import monotonic
 
@@ -109,7 +110,7 @@ class Lock:
 
     def acquire_nowait(self) -> Hold:
         """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
-        hold = Hold(self._request, self._holds)
+        hold = Hold(self._request)
         try:
             if not hold._take() and not self._take_nested(hold, waits_as_task=True, may_wait=False):
                 raise self._refusal(WouldBlock, hold)
@@ -117,7 +118,7 @@ class Lock:
             hold._close()
             _explain(error, self._request)
             raise
-        self._holds.append(hold)
+        self._note(hold)
         return hold
 
     def acquire(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
@@ -127,7 +128,7 @@ class Lock:
         Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, OSError. On any exception, from a
         signal handler too, nothing is left held or queued.
         """
-        hold = Hold(self._request, self._holds)
+        hold = Hold(self._request)
         try:
             if not hold._take():
                 drive(self._steps(hold, timeout, waits_as_task=False))
@@ -135,12 +136,12 @@ class Lock:
             hold._close()
             _explain(error, self._request)
             raise
-        self._holds.append(hold)
+        self._note(hold)
         return hold
 
     async def acquire_async(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
         """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
-        hold = Hold(self._request, self._holds)
+        hold = Hold(self._request)
         try:
             if not hold._take():
                 await drive_async(self._steps(hold, timeout, waits_as_task=True))
@@ -148,14 +149,16 @@ class Lock:
             hold._close()
             _explain(error, self._request)
             raise
-        self._holds.append(hold)
+        self._note(hold)
         return hold
 
     def release(self) -> None:
         """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
-        if not self._holds:
-            raise NotHeld(f'"{self.name}" is not held through this object', name=self.name)
-        self._holds[-1].release()
+        self._forget_released()
+        try:
+            self._holds.pop().release()
+        except IndexError:
+            raise NotHeld(f'"{self.name}" is not held through this object', name=self.name) from None
 
     def __enter__(self) -> Hold:
         hold = self.acquire()
@@ -166,11 +169,8 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         holds = self._holds
-        hold = holds[0] if len(holds) == 1 else self._latest_hold_here()
-        if error is None:
-            hold.release()
-        else:
-            hold._release_after(error)
+        hold = holds.pop() if len(holds) == 1 else self._take_hold_here()
+        hold.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Hold:
         hold = await self.acquire_async()
@@ -182,11 +182,28 @@ class Lock:
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def _latest_hold_here(self) -> Hold:
-        """The hold of the innermost block of this thread or task; a block may end in another than it began."""
+    def _take_hold_here(self) -> Hold:
+        """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
+        self._forget_released()
         if not self._holds:
             raise NotHeld(f'"{self.name}" was released inside its with block', name=self.name)
-        return next((hold for hold in reversed(self._holds) if is_inside(hold._fd)), self._holds[-1])
+        hold = next((hold for hold in reversed(self._holds) if is_inside(hold._fd)), self._holds[-1])
+        self._holds.remove(hold)
+        return hold
+
+    def _note(self, hold: Hold) -> None:
+        if self._holds:
+            self._forget_released()
+        self._holds.append(hold)
+
+    def _forget_released(self) -> None:
+        """Holds do not know this list, so that a hold which is dropped is not kept alive by it."""
+        for hold in list(self._holds):
+            if not hold._is_alive():
+                try:
+                    self._holds.remove(hold)
+                except ValueError:  # another thread was faster
+                    pass
 
     def _steps(self, hold: Hold, timeout: float | None, waits_as_task: bool) -> Steps[None]:
         """What to do when the first try failed."""
@@ -227,15 +244,14 @@ class Hold:
     A hold that is dropped without a release lets go as it is collected, with a ResourceWarning.
     """
 
-    __slots__ = ("_among", "_fd", "_fresh_until", "_generation", "_grant", "_request", "waited")
+    __slots__ = ("_fd", "_fresh_until", "_generation", "_grant", "_request", "waited")
 
     waited: float
     """Seconds from the request to the grant; 0.0 if it was free."""
 
-    def __init__(self, request: Request, among: list[Hold]) -> None:
+    def __init__(self, request: Request) -> None:
         self._fd = -1
         self._request = request
-        self._among = among
         self._fresh_until = 0.0
         self._generation = process.generation
         self._grant: Grant | None = None
@@ -280,7 +296,6 @@ class Hold:
             raise self._not_held()
         try:
             self._fd = -1
-            self._among.remove(self)
             inside.pop(fd, None)
             let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
             if not (nobody_waits := is_free(fd, ANY_WAITER)):
@@ -323,7 +338,7 @@ class Hold:
         if self._fd >= 0:
             granted = self._grant is not None
             self._close()
-            if granted:
+            if granted and not sys.is_finalizing():
                 import warnings
 
                 warnings.warn(f'"{self.name}" was dropped without a release', ResourceWarning, 2, source=self)

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import os
 
-REMOTE_TYPES = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ceph",
-        "glusterfs",
-        "lustre",
-        "beegfs",
-        "gpfs",
-        "ocfs2",
-        "gfs2",
-        "pvfs2",
-    ]
-)
+REMOTE_TYPES = frozenset((
+    "9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "pvfs2",
+    "smb3", "smbfs",
+))  # fmt: skip
 """File systems on which other hosts can hold the same lock, so that records must be synced to be seen."""
 
 

@@ -30,12 +30,11 @@ from .bytemap import (
 )
 from .byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
 from .errors import LockError
+from .modes import CONCURRENT_READ, ModeRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from .modes import ModeRule
 
 _ARRIVAL_EPOCH = 1_577_836_800_000  # ms: 2020-01-01, so that 41 bits last until 2089
 _ARRIVAL_MASK = (1 << (CLASS_SHIFT - ARRIVAL_SHIFT)) - 1
@@ -137,12 +136,18 @@ def first_waiter(fd: int, lane: int) -> int | None:
     return held[0] - LANE_BASES[lane] if held else None
 
 
-def seat_to_ring(fd: int, fair: bool) -> int | None:
-    """Return the seat of the waiter who might be granted the lock now, None if nobody can."""
+def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:
+    """Return the seat of the waiter who might be granted the lock now, None if nobody can.
+
+    ``holding`` is the mode held through fd, which the kernel does not report to its owner.
+    """
     sole, sharing = first_waiter(fd, EXCLUSIVE_LANE), first_waiter(fd, SHARING_LANE)
-    if sharing is not None and (sole is None or sharing < sole or (not fair and not is_free(fd, ANY_HOLDER))):
-        return sharing % SEAT_COUNT
-    if sole is not None and is_free(fd, _ANY_UNIT_HOLDER):
+    if sharing is not None:
+        if sole is None or sharing < sole:
+            return sharing % SEAT_COUNT
+        if not fair and (holding is not None or not is_free(fd, ANY_HOLDER)):
+            return sharing % SEAT_COUNT
+    if sole is not None and holding in (None, CONCURRENT_READ) and is_free(fd, _ANY_UNIT_HOLDER):
         return sole % SEAT_COUNT
     return None
 

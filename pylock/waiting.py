@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .fronts import Steps
     from .grants import Grant
+    from .modes import ModeRule
     from .request import Request
 
 PATIENCE = 0.001
@@ -34,7 +35,7 @@ def wait(fd: int, request: Request, deadline: float | None) -> Steps[Grant | Non
     seat = take_seat(fd)
     bell = Bell(request.path, seat, request.directory.file_mode)  # before the ticket: who sees that may ring
     try:
-        put_record(fd, request, None, request.slot_offset(seat_slot(seat)))
+        put_record(fd, request, request.record(None), request.slot_offset(seat_slot(seat)))
         ticket = Ticket(fd, request.mode.lane, request.priority, seat)
         granted = yield from _take_turns(fd, request, ticket, bell, deadline)
         return granted
@@ -48,12 +49,13 @@ def wait(fd: int, request: Request, deadline: float | None) -> Steps[Grant | Non
 def _leave(fd: int, request: Request, granted: bool) -> None:
     leave_queue(fd, keep_seat=granted and request.mode.seated)
     if not (granted and request.mode.sole):
-        ring_next(fd, request)  # the bell may have rung for this waiter only; it is a baton
+        # The bell may have rung for this waiter only: it is a baton.
+        ring_next(fd, request, request.mode if granted else None)
 
 
-def ring_next(fd: int, request: Request) -> None:
-    """Wake whoever might be granted the lock now."""
-    seat = seat_to_ring(fd, request.terms.fair)
+def ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> None:
+    """Wake whoever might be granted the lock now; ``holding`` is the mode held through fd itself."""
+    seat = seat_to_ring(fd, request.terms.fair, holding)
     if seat is not None:
         ring(request.path, seat)
 

@@ -1,0 +1,37 @@
+"""What every test gets: a lock directory of its own, contenders that end with it, and a time-out with all stacks."""
+
+from __future__ import annotations
+
+import faulthandler
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contender import Contender
+
+TEST_SECONDS = 120
+
+
+@pytest.fixture(autouse=True)
+def stacks_when_stuck() -> Iterator[None]:
+    faulthandler.dump_traceback_later(TEST_SECONDS, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lock directory of this test, which is also the default one."""
+    path = tmp_path / "locks"
+    path.mkdir(mode=0o700)
+    monkeypatch.setenv("PYLOCK_DIR", str(path))
+    return path
+
+
+@pytest.fixture
+def contenders() -> Iterator[type[Contender]]:
+    """The class of contenders; every one that was made is ended with the test."""
+    Contender.made.clear()
+    yield Contender
+    for contender in Contender.made:
+        contender.end()

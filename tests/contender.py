@@ -1,0 +1,126 @@
+"""A contender: another process that takes and releases locks when it is told to, or dies when it is told to.
+
+Run as a program it obeys one JSON command a line, and answers each with one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pylock
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSWER_SECONDS = 60
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Look again and again until there is something to see, and return it."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError("nothing to be seen")
+        time.sleep(0.001)
+    return seen
+
+
+def waiting(name: str, count: int) -> None:
+    """Return once so many stand in the queue of the lock."""
+    until(lambda: len(pylock.inspect(name).waiters) == count)
+
+
+class Contender:
+    """The test's end of such a process."""
+
+    made: ClassVar[list[Contender]] = []
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        self.pid = self._process.pid
+        self.made.append(self)
+
+    def tell(self, do: str, **arguments: Any) -> None:
+        """Give a command without waiting for the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> Any:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_SECONDS)
+        assert ready, "a contender does not answer"
+        return json.loads(self._process.stdout.readline())
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        self.tell(do, **arguments)
+        return self.answer()
+
+    def acquire(self, name: str, mode: str = "exclusive", **arguments: Any) -> Any:
+        """Acquire and return the token, or the name of the error."""
+        return self.ask("acquire", name=name, mode=mode, **arguments)
+
+    def start_acquiring(self, name: str, mode: str = "exclusive", **arguments: Any) -> None:
+        """Acquire without waiting for it; return once it stands in the queue."""
+        before = len(pylock.inspect(name).waiters)
+        self.tell("acquire", name=name, mode=mode, **arguments)
+        waiting(name, before + 1)
+
+    def release(self) -> Any:
+        return self.ask("release")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def obey() -> None:
+    holds: list[pylock.Hold] = []
+    for line in sys.stdin:
+        command = json.loads(line)
+        do = command.pop("do")
+        answer: object = None
+        try:
+            if do == "acquire":
+                holds.append(pylock.lock(**command).acquire())
+                answer = holds[-1].token
+            elif do == "try":
+                holds.append(pylock.lock(**command).acquire_nowait())
+                answer = holds[-1].token
+            elif do == "release":
+                holds.pop().release()
+            elif do == "define":
+                pylock.define(**command)
+        except Exception as error:
+            answer = type(error).__name__
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    obey()

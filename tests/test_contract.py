@@ -1,0 +1,250 @@
+"""What every lock does, whatever its mode and policy, and whether a thread, a task or a process asks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from contender import Contender, until, waiting
+
+import pylock
+
+SOLE = ["EX", "PW"]
+EVERY_MODE = ["NL", "CR", "CW", "PR", "PW", "EX"]
+EXCLUDED_BY_EXCLUSIVE = ["CR", "CW", "PR", "PW", "EX"]
+
+Acquire = Callable[[pylock.Lock], "Future[pylock.Hold]"]
+
+
+@pytest.fixture(params=["shared-first", "fair"])
+def policy(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as executor:
+        yield executor
+
+
+@pytest.fixture(params=["thread", "task"])
+def acquire(request: pytest.FixtureRequest, pool: ThreadPoolExecutor) -> Acquire:
+    """Acquire in another thread, or in a task of an event loop in another thread."""
+    if request.param == "thread":
+        return lambda lock: pool.submit(lock.acquire)
+    return lambda lock: pool.submit(lambda: asyncio.run(lock.acquire_async()))
+
+
+@pytest.mark.parametrize("mode", EVERY_MODE)
+def test_free_lock_is_granted_at_once(mode: str, policy: str, acquire: Acquire) -> None:
+    lock = pylock.lock("x", mode, policy=policy)
+    hold = acquire(lock).result(10)
+    assert (hold.name, hold.mode, hold.weight, hold.waited) == ("x", pylock.Mode(mode), 1, 0.0)
+    assert lock.held
+    hold.release()
+    assert not lock.held
+
+
+@pytest.mark.parametrize("mode", EXCLUDED_BY_EXCLUSIVE)
+def test_waiter_is_granted_when_the_holder_releases(mode: str, policy: str, acquire: Acquire) -> None:
+    holder = pylock.lock("x", policy=policy).acquire()
+    waiter = acquire(pylock.lock("x", mode, policy=policy))
+    waiting("x", 1)
+    assert not waiter.done()
+    holder.release()
+    hold = waiter.result(10)
+    assert hold.waited > 0
+    hold.release()
+    assert pylock.inspect("x").waiters == ()
+
+
+@pytest.mark.parametrize("mode", EXCLUDED_BY_EXCLUSIVE)
+def test_waiter_gives_up_after_its_timeout_and_leaves_nothing(
+    mode: str, policy: str, acquire: Acquire, directory: Any
+) -> None:
+    with pylock.lock("x", policy=policy), pytest.raises(pylock.LockTimeout) as caught:
+        acquire(pylock.lock("x", mode, policy=policy, timeout=0.05)).result(10)
+    assert caught.value.waited >= 0.05
+    assert [entry.name for entry in directory.iterdir()] == ["x.lock"]
+    assert pylock.inspect("x").waiters == ()
+
+
+def test_one_object_gives_each_thread_a_hold_of_its_own(pool: ThreadPoolExecutor) -> None:
+    lock = pylock.lock("x", "shared")
+    inside = threading.Barrier(5)
+
+    def enter() -> tuple[int, int]:
+        with lock as hold:
+            inside.wait(10)
+            return id(hold), sum(1 for _ in pylock.inspect("x").holders)
+
+    seen = [future.result(10) for future in [pool.submit(enter) for _ in range(5)]]
+    assert len({identity for identity, _ in seen}) == 5
+    assert not lock.held
+
+
+def test_threads_and_processes_take_turns_on_a_counter(
+    policy: str, pool: ThreadPoolExecutor, contenders: type[Contender]
+) -> None:
+    counter = {"value": 0}
+
+    def add() -> None:
+        for _ in range(50):
+            with pylock.lock("x", policy=policy):
+                seen = counter["value"]
+                time.sleep(0)
+                counter["value"] = seen + 1
+
+    for future in [pool.submit(add) for _ in range(8)]:
+        future.result(60)
+    assert counter["value"] == 400
+
+
+def test_tokens_grow_with_every_sole_grant() -> None:
+    tokens = []
+    for mode in ["EX", "PW", "EX", "EX"]:
+        with pylock.lock("x", mode) as hold:
+            tokens.append(hold.token)
+    with pylock.lock("x", "shared") as hold:
+        assert hold.token == tokens[-1], "a shared hold has the token of the last sole one"
+    assert tokens == [tokens[0] + step for step in range(4)]
+
+
+def test_token_goes_on_growing_over_a_removed_file(directory: Any) -> None:
+    with pylock.lock("x") as hold:
+        before = hold.token
+    (directory / "x.lock").unlink()
+    with pylock.lock("x") as hold:
+        assert hold.token > before
+
+
+def test_release_twice_is_not_held() -> None:
+    lock = pylock.lock("x")
+    hold = lock.acquire()
+    lock.release()
+    with pytest.raises(pylock.NotHeld, match="released"):
+        hold.release()
+    with pytest.raises(pylock.NotHeld, match="not held through this object"):
+        lock.release()
+
+
+def test_release_lets_go_of_the_latest_hold() -> None:
+    lock = pylock.lock("x", "shared")
+    first, second = lock.acquire(), lock.acquire()
+    lock.release()
+    with pytest.raises(pylock.NotHeld):
+        second.release()
+    first.release()
+
+
+def test_hold_is_a_context_manager_of_its_own() -> None:
+    with pylock.lock("x").acquire() as hold:
+        assert pylock.lock("x").locked()
+        hold.check()
+    assert not pylock.lock("x").locked()
+
+
+def test_dropped_hold_is_released_with_a_warning() -> None:
+    with pytest.warns(ResourceWarning, match='"x" was dropped'):
+        pylock.lock("x").acquire()
+    pylock.lock("x").acquire_nowait().release()
+
+
+def test_locked_tells_of_anybody_and_makes_no_file(directory: Any, contenders: type[Contender]) -> None:
+    lock = pylock.lock("x")
+    assert not lock.locked()
+    assert list(directory.iterdir()) == []
+    contenders().acquire("x", "CR")
+    assert lock.locked()
+    assert not lock.held
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.5, float("nan"), "5", True, [1]])
+def test_what_is_no_timeout_is_refused(timeout: Any) -> None:
+    with pytest.raises(ValueError, match=r"timeout must be None .*, not"):
+        pylock.lock("x", timeout=timeout)
+    with pylock.lock("x"), pytest.raises(ValueError, match="timeout must be"):
+        pylock.lock("x", "shared").acquire(timeout)
+
+
+def test_timeout_zero_is_one_try() -> None:
+    with pylock.lock("x"), pytest.raises(pylock.LockTimeout):
+        pylock.lock("x", timeout=0).acquire()
+    pylock.lock("x", timeout=0).acquire().release()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weight": 0}, "weight must be a whole number from 1"),
+        ({"weight": 1.5}, "weight must be"),
+        ({"capacity": -1}, "capacity must be a whole number from 0"),
+        ({"capacity": "5"}, "capacity must be"),
+        ({"priority": 64}, "priority must be a whole number from -63 to 63"),
+        ({"policy": "lifo"}, "policy must be one of shared-first, fair"),
+        ({"mode": "exclusive", "weight": 2}, "weight 2 is for mode shared"),
+        ({"mode": "shared", "weight": 3, "capacity": 2}, "can never be had"),
+        ({"name": ""}, "must not be empty"),
+        ({"directory": ""}, "not the name of a lock directory"),
+    ],
+)
+def test_bad_argument_is_named_before_anything_is_made(arguments: dict[str, Any], message: str, directory: Any) -> None:
+    with pytest.raises(ValueError, match=message):
+        pylock.lock(**({"name": "x", "mode": "shared"} | arguments))
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [{"name": 5}, {"name": None}, {"reason": 5}])
+def test_argument_of_a_wrong_type_is_a_type_error(arguments: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="must be a str"):
+        pylock.lock(**({"name": "x"} | arguments))
+
+
+def test_waiter_asks_for_little_cpu() -> None:
+    """Safety looks of the first in turn are at most ten a second; nothing else wakes it."""
+    with pylock.lock("x"):
+        wakeups = 0
+        lock = pylock.lock("x", timeout=0.5)
+        hold = pylock.locks.Hold(lock._request)
+        assert not hold._take()
+        steps = pylock.waiting.wait(hold._fd, lock._request, time.monotonic() + 0.5)
+        _, seconds = next(steps)
+        slept = [seconds]
+        try:
+            while True:
+                slept.append(steps.send(False)[1])
+                wakeups += 1
+                if wakeups == 20:
+                    break
+        finally:
+            steps.close()
+            hold._close()
+        assert slept[0] <= pylock.waiting.PATIENCE, "the first look is soon, to make newcomers queue"
+        assert all(seconds >= 0.1 for seconds in slept[1:])
+
+
+def test_contender_that_ends_without_release_frees_the_lock(contenders: type[Contender]) -> None:
+    other = contenders()
+    other.acquire("x")
+    with pytest.raises(pylock.WouldBlock):
+        pylock.lock("x").acquire_nowait()
+    other.kill()
+    pylock.lock("x").acquire_nowait().release()
+
+
+def test_killed_holder_hands_over_to_who_waits(pool: ThreadPoolExecutor, contenders: type[Contender]) -> None:
+    other = contenders()
+    other.acquire("x")
+    waiter = pool.submit(pylock.lock("x").acquire)
+    waiting("x", 1)
+    other.kill()
+    waiter.result(10).release()
+
+
+def test_until_reports_what_it_waits_for() -> None:
+    assert until(lambda: 5) == 5
