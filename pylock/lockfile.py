@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import stat
 from binascii import crc32
+from errno import EISDIR, ELOOP, ENOENT, ENXIO, ESPIPE, ESTALE
 from os import open as os_open
 from time import sleep, time_ns
 
@@ -217,18 +218,15 @@ def first_token() -> int:
     return time_ns() // 1000
 
 
-def record_tail(fields: list[tuple[str, str | int]], size: int) -> bytes:
-    """Write the unchanging part of a record, the last field cut until all fits into ``size`` bytes."""
-    *fixed, (last, text) = fields
-    text = str(text)
-    head = "".join(f',"{key}":{value if isinstance(value, int) else quote(value)}' for key, value in fixed)
+def record_tail(fields: dict[str, str | int], size: int) -> bytes:
+    """Write the unchanging part of a record, the longest texts cut until all fits into ``size`` bytes."""
     while True:
-        tail = f'{head},"{last}":{quote(text)}}}'.encode("utf-8", "surrogatepass")
+        parts = [f',"{key}":{quote(value) if isinstance(value, str) else value}' for key, value in fields.items()]
+        tail = f"{''.join(parts)}}}".encode("utf-8", "surrogatepass")
         if len(tail) < size:
             return tail.ljust(size - 1) + b"\n"
-        if not text:
-            raise ValueError("a record does not fit its slot")
-        text = text[: min(len(text) * 3 // 4, size)]
+        length, longest = max((len(value), key) for key, value in fields.items() if isinstance(value, str))
+        fields[longest] = str(fields[longest])[: min(length * 3 // 4, size)]
 
 
 # The file
@@ -261,7 +259,7 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
             return os_open(path, _OPEN)
         except OSError as another:
             error = another
-    raise _explained(error, path)
+    raise explained(error, path)
 
 
 def create(path: str, directory: Directory) -> None:
@@ -289,12 +287,13 @@ def _is_being_made(path: str) -> bool:
         return True
 
 
-def _explained(error: OSError, path: str) -> Exception:
-    import errno
-
-    kinds = {errno.ELOOP: "a symbolic link", errno.EISDIR: "a directory", errno.ENXIO: "a socket"}
+def explained(error: OSError, path: str) -> Exception:
+    """Return what is to be raised for an error of the lock file: with its path, as BadLockFile if it is none."""
+    kinds = {ELOOP: "a symbolic link", EISDIR: "a directory", ENXIO: "a socket", ESPIPE: "a FIFO"}
     if error.errno in kinds:
         return _bad(path, f"it is {kinds[error.errno]}")
+    if error.filename is None and error.errno is not None:
+        error.filename = path
     return error
 
 
@@ -303,9 +302,7 @@ def is_at(fd: int, path: str) -> bool:
     try:
         ours, named = os.fstat(fd), os.lstat(path)
     except OSError as error:
-        import errno
-
-        if error.errno in (errno.ENOENT, errno.ESTALE):
+        if error.errno in (ENOENT, ESTALE):
             return False
         raise
     return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)

@@ -16,7 +16,7 @@ from .descriptors import FRESH, close, put_away, take_idle
 from .errors import LockError, LockLost, LockTimeout, NotHeld, Unsupported, WouldBlock
 from .fronts import drive, drive_async
 from .grants import attempt
-from .lockfile import Gone, is_at, open_file
+from .lockfile import Gone, explained, is_at, open_file
 from .modes import NULL
 from .removal import remove
 from .request import request_for
@@ -426,12 +426,10 @@ def check_timeout(timeout: float | None) -> None:
 
 
 def _explain(error: BaseException, request: Request) -> None:
-    """Add the path to an OSError that has none; raise Unsupported if it says that the file system has no locks."""
-    if not isinstance(error, OSError):
+    """Raise what an OSError of the lock file means; return if it says enough by itself."""
+    if not isinstance(error, OSError) or isinstance(error, LockError):
         return
-    if error.filename is None and error.errno is not None:
-        error.filename = request.path
-    if error.errno in _NO_LOCKS_HERE and not isinstance(error, Unsupported):
+    if error.errno in _NO_LOCKS_HERE:
         mount = request.directory.mount
         raise Unsupported(
             f"cannot lock {request.path}: {error.strerror}; the file system {mount.type} at {mount.point}"
@@ -439,3 +437,6 @@ def _explain(error: BaseException, request: Request) -> None:
             path=request.path,
             errno=error.errno,
         ) from error
+    better = explained(error, request.path)
+    if better is not error:
+        raise better from error

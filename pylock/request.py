@@ -105,13 +105,13 @@ class Request:
         return _GRANTED % (token, time_ns() // 1000, self.tail)
 
     def _tail(self, who: process.Identity) -> bytes:
-        fields: list[tuple[str, str | int]] = [
-            ("pid", who.pid), ("start", who.start), ("host", who.host), ("boot", who.boot), ("user", who.user),
-            ("mode", self.mode.name), ("weight", self.weight), ("priority", self.priority),
-        ]  # fmt: skip
+        fields: dict[str, str | int] = {
+            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "user": who.user,
+            "mode": self.mode.name, "weight": self.weight, "priority": self.priority,
+        }  # fmt: skip
         if self.reason is not None:
-            fields.append(("reason", self.reason[:120]))
-        fields.append(("command", self.command or who.command))
+            fields["reason"] = self.reason
+        fields["command"] = self.command or who.command
         return record_tail(fields, _TAIL_SIZE)
 
     def slot_offset(self, slot: int) -> int:

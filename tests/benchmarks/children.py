@@ -74,11 +74,12 @@ class Gate:
         os.write(self._say_ready, b"!")
         os.read(self._opened, 1)
 
-    def open(self, count: int) -> None:
-        """In the parent: wait for so many children, then let them all go. Raises TimeoutError."""
+    def open(self, count: int, before: Callable[[], None] = lambda: None) -> None:
+        """In the parent: wait for so many children, call ``before``, let them all go. Raises TimeoutError."""
         while count:
             if not select.select([self._ready], [], [], PATIENCE)[0]:
                 raise TimeoutError("a child does not get ready")
             count -= len(os.read(self._ready, count))
+        before()
         for fd in (self._ready, self._say_ready, self._opened, self._open):
             os.close(fd)

@@ -106,8 +106,6 @@ def tables(quick: bool) -> list[Table]:
         f" {COLD_NAMES} locks, so that none of their descriptors is still open from the time before.",
     )
     for subject, seconds in sorted(cost.items(), key=lambda pair: pair[1]):
-        table.rows.append(
-            [subject, micro(seconds), times(seconds, cost[FLOOR]), times(seconds, cost["pylock, new"])]
-        )
+        table.rows.append([subject, micro(seconds), times(seconds, cost[FLOOR]), times(seconds, cost["pylock, new"])])
     table.verdicts = verdicts(cost)
     return [table]

@@ -76,7 +76,9 @@ def tables(quick: bool) -> list[Table]:
         f"Voluntary context switches and CPU time of the waiting process over {seconds:g} s. Of a queue of {QUEUE} the"
         " most and the fewest wake-ups are shown.",
     )
-    queues = {peer.name: [waiter for waiter in all_waiters if waiter.path == f"{peer.name}-queue"] for peer in (PYLOCK, FAIR)}
+    queues = {
+        peer.name: [waiter for waiter in all_waiters if waiter.path == f"{peer.name}-queue"] for peer in (PYLOCK, FAIR)
+    }
     for waiter in all_waiters:
         if waiter.path.endswith("-alone"):
             table.rows.append(_row(waiter, waiter.title, seconds))
