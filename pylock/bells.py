@@ -10,7 +10,7 @@ import os
 from errno import EACCES, EDQUOT, ENOSPC, EOPNOTSUPP, EPERM, EROFS
 from stat import S_ISFIFO
 
-from . import descriptors
+from .descriptors import close, opened
 
 _NO_BELL = frozenset((EACCES, EDQUOT, ENOSPC, EOPNOTSUPP, EPERM, EROFS))
 _LISTEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -46,7 +46,7 @@ class Bell:
         """Remove the FIFO; call it before the seat is given up."""
         if self.fd < 0:
             return
-        descriptors.close(self.fd)
+        close(self.fd)
         self.fd = -1
         try:
             os.unlink(self.path)
@@ -61,11 +61,15 @@ def _hang(path: str, mode: int) -> int:
     except FileExistsError:
         pass  # left by a killed waiter who had this seat
     fd = os.open(path, _LISTEN)
-    if not S_ISFIFO(os.fstat(fd).st_mode):
-        os.close(fd)
-        return -1
-    descriptors.opened.add(fd)
-    return fd
+    opened.add(fd)
+    try:
+        if S_ISFIFO(os.fstat(fd).st_mode):
+            return fd
+    except BaseException:
+        close(fd)
+        raise
+    close(fd)
+    return -1
 
 
 def ring(lock_path: str, seat: int) -> None:

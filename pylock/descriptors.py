@@ -1,7 +1,7 @@
 """The descriptors that pylock has open: none is inherited by a forked child, and a hot one is used again.
 
-Opening and closing take a third of the time of an uncontended lock. So the descriptor of a lock file that was opened
-twice within `FRESH` seconds is kept at its release, and used by the next acquisition of the same file, until it is
+Opening and closing take a third of the time of an uncontended lock. So of a lock file that is opened `HOT` times in a
+row within `FRESH` seconds each, the descriptor is kept at the release and used by the next acquisition, until it is
 `FRESH` seconds old. A file that was replaced by hand is therefore found out that much later than by opening it
 each time, and not at all later if `removal` removed it.
 """
@@ -12,6 +12,7 @@ import os
 from time import monotonic
 
 FRESH = 0.01
+HOT = 16
 _MOST_IDLE = 8
 
 opened: set[int] = set()

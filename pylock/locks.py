@@ -12,7 +12,7 @@ from time import monotonic
 from . import process
 from .blocks import blocks_around, enter_block, inside, is_inside, refuse_deadlock
 from .byterange import is_free, let_go
-from .descriptors import FRESH, close, put_away, take_idle
+from .descriptors import FRESH, HOT, close, put_away, take_idle
 from .errors import LockError, LockLost, LockTimeout, NotHeld, Unsupported, WouldBlock
 from .fronts import drive, drive_async
 from .grants import attempt
@@ -388,10 +388,13 @@ class Hold:
             # Who began to wait since then has not lost its patience yet.
             return now - quiet_since < PATIENCE and not request.terms.fair
         self._fd = open_file(request.path, request.directory)
-        if now - request.opened < FRESH:
+        if now - request.opened > FRESH or request.directory.remote:
+            request.heat = 0
+        elif request.heat < HOT:
+            request.heat += 1
+        else:
             self._fresh_until = now + FRESH
-        if not request.directory.remote:
-            request.opened = now
+        request.opened = now
         return False
 
     def _may_skip_queue(self) -> bool:

@@ -65,8 +65,25 @@ class Request:
     """
 
     __slots__ = (
-        "capacity", "command", "directory", "generation", "head_size", "header_size", "mode", "name", "opened", "path",
-        "policy", "priority", "reason", "tail", "terms", "token_span", "units", "weight",
+        "capacity",
+        "command",
+        "directory",
+        "generation",
+        "head_size",
+        "header_size",
+        "heat",
+        "mode",
+        "name",
+        "opened",
+        "path",
+        "policy",
+        "priority",
+        "reason",
+        "tail",
+        "terms",
+        "token_span",
+        "units",
+        "weight",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +109,8 @@ class Request:
         """The units held last, which are tried first the next time."""
         self.opened = 0.0
         """When, on the monotonic clock, the file was last opened for this request."""
+        self.heat = 0
+        """How often in a row it was opened soon after the time before."""
         self.generation = -1
         self.tail = b""
 

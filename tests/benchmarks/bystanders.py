@@ -97,7 +97,14 @@ def tables(quick: bool) -> list[Table]:
     )
     table = Table(
         "Hand-overs between two, while others only wait",
-        ["policy and bystanders", "CPU µs/hand-over", "x with none", "hand-overs/s", "bystander CPU ms/s", "intrusions"],
+        [
+            "policy and bystanders",
+            "CPU µs/hand-over",
+            "x with none",
+            "hand-overs/s",
+            "bystander CPU ms/s",
+            "intrusions",
+        ],
         f"CPU time of the two that hand over, {HOLD * 1e3:g} ms of sleep inside the lock; the bystanders wait at"
         f" priority {LOWEST}, and what they spend while waiting is shown for each of them by itself. Intrusions: how"
         " often a bystander got the lock between the two.",
@@ -105,9 +112,18 @@ def tables(quick: bool) -> list[Table]:
     for (policy, count), (cost, rate, each, intrusions) in found.items():
         alone = found[policy, counts[0]][0]
         table.rows.append(
-            [f"{count:3} {policy}", micro(cost), times(cost, alone), number(rate), number(each * 1e3), number(intrusions)]
+            [
+                f"{count:3} {policy}",
+                micro(cost),
+                times(cost, alone),
+                number(rate),
+                number(each * 1e3),
+                number(intrusions),
+            ]
         )
     for policy in POLICIES:
         growth = found[policy, counts[-1]][0] / found[policy, counts[0]][0]
-        table.verdicts.append(at_most(f"{policy}: CPU per hand-over, {counts[-1]} bystanders by none", NO_GROWTH, growth))
+        table.verdicts.append(
+            at_most(f"{policy}: CPU per hand-over, {counts[-1]} bystanders by none", NO_GROWTH, growth)
+        )
     return [table]

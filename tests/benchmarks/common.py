@@ -16,6 +16,8 @@ Sample = tuple[float, ...]
 """What one round measured of one subject: one number per column."""
 
 WIDTH = 110
+NO_GROWTH = 1.5
+"""Where something must not grow, a ratio up to this one is taken for noise."""
 
 
 def interleaved(rounds: int, measures: Mapping[Key, Callable[[], Sample]]) -> dict[Key, Sample]:

@@ -11,15 +11,13 @@ from functools import partial
 from time import monotonic_ns, process_time_ns, sleep
 
 from .children import Gate, children, finish, shared_integers
-from .common import Sample, Table, at_least, at_most, interleaved, micro, number, times
+from .common import NO_GROWTH, Sample, Table, at_least, at_most, interleaved, micro, number, times
 from .peers import FAIR, PYLOCK, RAW, Peer, waiting_peers
 
 WORK = 20_000
 """Nanoseconds of work inside the lock."""
 HEAD_START = 50_000_000
 """Nanoseconds from the opening of the gate until the first goes."""
-SAME = 1.5
-"""Ratios up to this one are taken for no growth, on a machine that does other things too."""
 FAIR_ENOUGH, FAIR_COUNT = 0.99, 100
 
 Cell = tuple[str, int]
@@ -103,7 +101,14 @@ def tables(quick: bool) -> list[Table]:
     for (name, count), (rate, cpu, fairness) in found.items():
         raw_rate, raw_cpu, _ = found[RAW.name, count]
         table.rows.append(
-            [f"{count:3} {name}", number(rate), times(rate, raw_rate), micro(cpu), times(cpu, raw_cpu), f"{fairness:.3f}"]
+            [
+                f"{count:3} {name}",
+                number(rate),
+                times(rate, raw_rate),
+                micro(cpu),
+                times(cpu, raw_cpu),
+                f"{fairness:.3f}",
+            ]
         )
     table.verdicts = verdicts(found, counts)
     return [table]
@@ -112,10 +117,15 @@ def tables(quick: bool) -> list[Table]:
 def verdicts(found: dict[Cell, Sample], counts: tuple[int, ...]) -> list[str]:
     few, many = 8, counts[-1]
     lines = [
-        at_most(f"{peer.name}: CPU per operation with {many} processes, by that with {few}", SAME,
-                found[peer.name, many][1] / found[peer.name, few][1])
+        at_most(
+            f"{peer.name}: CPU per operation with {many} processes, by that with {few}",
+            NO_GROWTH,
+            found[peer.name, many][1] / found[peer.name, few][1],
+        )
         for peer in (PYLOCK, FAIR)
     ]
     if FAIR_COUNT in counts:
-        lines.append(at_least(f"Jain of {FAIR.name}, {FAIR_COUNT} processes", FAIR_ENOUGH, found[FAIR.name, FAIR_COUNT][2], ""))
+        lines.append(
+            at_least(f"Jain of {FAIR.name}, {FAIR_COUNT} processes", FAIR_ENOUGH, found[FAIR.name, FAIR_COUNT][2], "")
+        )
     return lines
