@@ -114,11 +114,11 @@ class Lock:
         try:
             if not hold._take() and not self._take_nested(hold, waits_as_task=True, may_wait=False):
                 raise self._refusal(WouldBlock, hold)
+            self._note(hold)
         except BaseException as error:
             hold._close()
             _explain(error, self._request)
             raise
-        self._note(hold)
         return hold
 
     def acquire(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
@@ -132,11 +132,11 @@ class Lock:
         try:
             if not hold._take():
                 drive(self._steps(hold, timeout, waits_as_task=False))
+            self._note(hold)
         except BaseException as error:
             hold._close()
             _explain(error, self._request)
             raise
-        self._note(hold)
         return hold
 
     async def acquire_async(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
@@ -145,11 +145,11 @@ class Lock:
         try:
             if not hold._take():
                 await drive_async(self._steps(hold, timeout, waits_as_task=True))
+            self._note(hold)
         except BaseException as error:
             hold._close()
             _explain(error, self._request)
             raise
-        self._note(hold)
         return hold
 
     def release(self) -> None:
@@ -162,7 +162,11 @@ class Lock:
 
     def __enter__(self) -> Hold:
         hold = self.acquire()
-        enter_block(hold._fd, self._request, 2)
+        try:
+            enter_block(hold._fd, self._request, 2)
+        except BaseException:  # a signal handler raised
+            hold.release()
+            raise
         return hold
 
     def __exit__(
@@ -174,7 +178,11 @@ class Lock:
 
     async def __aenter__(self) -> Hold:
         hold = await self.acquire_async()
-        enter_block(hold._fd, self._request, 2)
+        try:
+            enter_block(hold._fd, self._request, 2)
+        except BaseException:
+            hold.release()
+            raise
         return hold
 
     async def __aexit__(
@@ -335,13 +343,17 @@ class Hold:
             self._release_after(error)
 
     def __del__(self) -> None:
-        if self._fd >= 0:
-            granted = self._grant is not None
-            self._close()
-            if granted and not sys.is_finalizing():
-                import warnings
+        try:
+            if self._fd < 0:
+                return
+        except AttributeError:  # a signal handler raised in __init__
+            return
+        granted = self._grant is not None
+        self._close()
+        if granted and not sys.is_finalizing():
+            import warnings
 
-                warnings.warn(f'"{self.name}" was dropped without a release', ResourceWarning, 2, source=self)
+            warnings.warn(f'"{self.name}" was dropped without a release', ResourceWarning, 2, source=self)
 
     def _is_alive(self) -> bool:
         return self._fd >= 0 and self._generation == process.generation

@@ -11,7 +11,7 @@ Once the first of a lane has waited a moment it takes the lane's PENDING byte, w
 from __future__ import annotations
 
 import os
-from time import time_ns
+from time import sleep, time_ns
 
 from .bytemap import (
     ARRIVAL_SHIFT,
@@ -107,12 +107,14 @@ def _find_from(fd: int, start: int, stop: int) -> int | None:
 def take_seat(fd: int) -> int:
     """Lock a free seat and return its number: a low one, found without looking at all that are taken."""
     span = 1
-    for _ in range(64):
+    for attempt in range(1000):
         seat = int.from_bytes(os.urandom(2)) % span
         if try_lock(fd, write_lock(SEATS + seat, SEATS + seat + 1)):
             return seat
         span = min(span * 4, SEAT_COUNT)
-    raise LockError(f"about {SEAT_COUNT} contenders stand at one lock; no seat is free for another")
+        if attempt > 20:
+            sleep(0.001)  # somebody who removes the file has all seats for a moment
+    raise LockError(f"no seat is free: {SEAT_COUNT} contenders stand at one lock, or a stopped process removes it")
 
 
 def leave_queue(fd: int, keep_seat: bool) -> None:

@@ -53,11 +53,10 @@ def test_another_capacity_is_a_mismatch() -> None:
 
 
 def test_capacity_defines_a_lock_that_was_used_without_one() -> None:
-    with pylock.lock("x", "shared"):
-        with pylock.lock("x", "shared", capacity=2):
-            assert pylock.inspect("x").definition.capacity == 2
-            with pytest.raises(pylock.WouldBlock):
-                pylock.lock("x", "shared").acquire_nowait()
+    with pylock.lock("x", "shared"), pylock.lock("x", "shared", capacity=2):
+        assert pylock.inspect("x").definition.capacity == 2
+        with pytest.raises(pylock.WouldBlock):
+            pylock.lock("x", "shared").acquire_nowait()
 
 
 def test_definition_by_hand_wins_over_both() -> None:
@@ -71,7 +70,7 @@ def test_definition_by_hand_wins_over_both() -> None:
 def test_weight_above_the_capacity_fails_at_once() -> None:
     pylock.define("x", capacity=5)
     for lock in (pylock.lock("x", "shared", weight=6), pylock.lock("x", "shared", weight=6, timeout=5)):
-        with pytest.raises(pylock.DefinitionMismatch, match="6 units .* can never be had: its capacity is 5"):
+        with pytest.raises(pylock.DefinitionMismatch, match=r"6 units .* can never be had: its capacity is 5"):
             lock.acquire()
 
 

@@ -50,6 +50,13 @@ def test_header_is_read_as_it_was_written(name: str, capacity: int | None, polic
     assert lockfile.read_header(raw + b"more", name, "path") == definition
 
 
+@given(st.text())
+def test_quoted_text_is_json(text: str) -> None:
+    raw = lockfile.quote(text).encode("utf-8", "surrogatepass")
+    assert json.loads(raw.decode("utf-8", "surrogatepass")) == text
+    assert len(raw.splitlines()) == 1
+
+
 @settings(max_examples=300)
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 250))
 def test_damaged_header_is_a_bad_lock_file_before_anything_is_granted(noise: bytes, place: int) -> None:

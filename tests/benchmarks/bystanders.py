@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from time import monotonic, monotonic_ns, process_time_ns, sleep
 
 import pylock
 
-from .children import PATIENCE, children, finish, shared_integers
+from .children import PATIENCE, children, cpu_seconds, finish, shared_integers
 from .common import NO_GROWTH, Sample, Table, at_most, interleaved, micro, number, times
 
 POLICIES = ("shared-first", "fair")
@@ -41,8 +40,11 @@ class Scene:
 
     def run(self) -> Sample:
         """Return CPU seconds a hand-over, hand-overs a second, CPU of each bystander by time, intrusions."""
+        self.last[0] = 0
         with ExitStack() as stack:
-            with pylock.lock(self.name, policy=self.policy):
+            # Not by a with block: a child forked inside one would be told that waiting for it is a deadlock.
+            with ExitStack() as held:
+                held.callback(pylock.lock(self.name, policy=self.policy).acquire().release)
                 bystanders = stack.enter_context(children([self.stand_by] * self.count))
                 self.until_waiting(self.count)
                 two = stack.enter_context(children([partial(self.take_part, 1), partial(self.take_part, 2)]))
@@ -83,11 +85,6 @@ class Scene:
                 now = monotonic_ns()
         self.nanoseconds[me - 1] = process_time_ns() - before
         self.hand_overs[me - 1], self.intrusions[me - 1] = hand_overs, intrusions
-
-
-def cpu_seconds(pids: list[int]) -> float:
-    """Return the CPU time that the processes have had. Source: proc_pid_schedstat in the kernel's sched-stats.rst."""
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
 
 
 def tables(quick: bool) -> list[Table]:

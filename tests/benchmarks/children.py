@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from mmap import mmap
+from pathlib import Path
 
 PATIENCE = 60.0
 """Seconds after which a child that did not answer is taken for hung."""
@@ -56,6 +57,11 @@ def finish(pids: Iterable[int]) -> None:
             time.sleep(0.002)
 
 
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU time that the children have had. Source: kernel.org, scheduler/sched-stats, /proc/PID/schedstat."""
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
+
+
 def shared_integers(count: int) -> memoryview:
     """Return whole numbers, zero at first, that children forked from now on share with this process."""
     return memoryview(mmap(-1, 8 * count)).cast("q")
@@ -74,12 +80,11 @@ class Gate:
         os.write(self._say_ready, b"!")
         os.read(self._opened, 1)
 
-    def open(self, count: int, before: Callable[[], None] = lambda: None) -> None:
-        """In the parent: wait for so many children, call ``before``, let them all go. Raises TimeoutError."""
+    def open(self, count: int) -> None:
+        """In the parent: wait for so many children, then let them all go. Raises TimeoutError."""
         while count:
             if not select.select([self._ready], [], [], PATIENCE)[0]:
                 raise TimeoutError("a child does not get ready")
             count -= len(os.read(self._ready, count))
-        before()
         for fd in (self._ready, self._say_ready, self._opened, self._open):
             os.close(fd)

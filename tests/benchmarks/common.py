@@ -68,25 +68,25 @@ def times(value: float, floor: float) -> str:
 
 def at_most(what: str, limit: float, measured: float, unit: str = "x") -> str:
     """Compare with a target that must not be exceeded."""
-    return _verdict(what, f"<= {limit:g} {unit}", f"{number(measured)} {unit}", measured <= limit)
+    return verdict(what, f"<= {limit:g} {unit}", f"{number(measured)} {unit}", measured <= limit)
 
 
 def at_least(what: str, limit: float, measured: float, unit: str = "x") -> str:
     """Compare with a target that must be reached."""
-    return _verdict(what, f">= {limit:g} {unit}", f"{number(measured)} {unit}", measured >= limit)
+    return verdict(what, f">= {limit:g} {unit}", f"{number(measured)} {unit}", measured >= limit)
 
 
-def _verdict(what: str, target: str, measured: str, met: bool) -> str:
+def verdict(what: str, target: str, measured: str, met: bool) -> str:
     return f"{what}: target {target}: {measured}, {'met' if met else 'MISSED'}"
 
 
 @contextmanager
-def workplace() -> Iterator[str]:
-    """Make a fresh directory the working directory and pylock's default one; remove it afterwards.
+def workplace(parent: str) -> Iterator[str]:
+    """Make a fresh directory in the parent the working one and pylock's default one; remove it afterwards.
 
-    So the same short name is a lock for pylock, and the path of a lock file for the others.
+    pylock is then asked for a lock by its bare name, as a program does that has set PYLOCK_DIR or needs no other.
     """
-    with TemporaryDirectory(prefix="pylock-benchmarks-") as path, chdir(path):
+    with TemporaryDirectory(prefix="pylock-benchmarks-", dir=parent) as path, chdir(path):
         os.environ["PYLOCK_DIR"] = path
         try:
             yield path

@@ -34,7 +34,7 @@ def wait_again_and_again(peer: Peer, path: str, line: Connection) -> None:
 @contextmanager
 def pair(peer: Peer) -> Iterator[partial[Sample]]:
     """Start the child that waits, and give the measure of one hand-over to it."""
-    path = f"{peer.name}-handover"
+    path = peer.path("handover")
     ours, theirs = Pipe()
     with ours, theirs, children([partial(wait_again_and_again, peer, path, theirs)]):
         yield partial(hand_over, peer, path, ours)

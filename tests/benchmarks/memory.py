@@ -1,7 +1,7 @@
 """How much memory a thread takes that waits for a lock: the growth of a process's resident set, by thread.
 
-The parent holds the lock; threads of a child wait for it until the child is killed. The floor is a thread that waits for
-an event of the threading module.
+The parent holds the lock; threads of a child wait for it until the child is killed. The floor is a thread that
+waits for an event of the threading module.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def wait_for(peer: Peer, path: str) -> None:
 
 def measure(wait: Callable[[], object], peer: Peer | None, count: int) -> Sample:
     ours, theirs = Pipe()
-    with ours, theirs, peer.make(f"{peer.name}-memory") if peer else nullcontext():
-        with children([partial(wait_in_threads, wait, count, theirs)]):
-            if not ours.poll(PATIENCE):
-                raise TimeoutError("the threads do not get to wait")
-            growth: Sample = ours.recv()
+    held = peer.make(peer.path("memory")) if peer else nullcontext()
+    with ours, theirs, held, children([partial(wait_in_threads, wait, count, theirs)]):
+        if not ours.poll(PATIENCE):
+            raise TimeoutError("the threads do not get to wait")
+        growth: Sample = ours.recv()
     return growth
 
 
@@ -65,7 +65,7 @@ def tables(quick: bool) -> list[Table]:
     count, rounds = (50, 1) if quick else (200, 3)
     measures = {FLOOR: partial(measure, threading.Event().wait, None, count)}
     for peer in waiting_peers():
-        measures[peer.name] = partial(measure, partial(wait_for, peer, f"{peer.name}-memory"), peer, count)
+        measures[peer.name] = partial(measure, partial(wait_for, peer, peer.path("memory")), peer, count)
     found = interleaved(rounds, measures)
     table = Table(
         "Memory of a thread that waits",

@@ -1,4 +1,4 @@
-"""The locks that are compared, all behind one interface: `Peer.make` of a path returns a context manager.
+"""The locks that are compared, all behind one interface: `Peer.make` of a path gives a context manager.
 
 The floor is the bare system call. A library that is not installed is left out.
 """
@@ -6,6 +6,7 @@ The floor is the bare system call. A library that is not installed is left out.
 from __future__ import annotations
 
 import fcntl
+import os
 import struct
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -31,6 +32,13 @@ class Peer:
     """Seconds, at most, between two looks of one who waits; 0.0: it sleeps until it is woken."""
     waits: bool = True
     """Whether it can wait, and be used again after its release."""
+    by_name: bool = False
+    """Whether it takes the name of a lock, and finds the directory itself."""
+
+    def path(self, name: str) -> str:
+        """Return what to give to ``make`` for a lock that nobody but this kind of lock uses."""
+        own = f"{name}-{self.name.replace(' ', '-')}"
+        return own if self.by_name else os.path.abspath(own)
 
 
 def flock(kind: int) -> bytes:
@@ -59,8 +67,8 @@ class RawLock:
 
 
 RAW = Peer("raw F_OFD_SETLKW", RawLock)
-PYLOCK = Peer("pylock", pylock.lock)
-FAIR = Peer("pylock fair", partial(pylock.lock, policy="fair"))
+PYLOCK = Peer("pylock", pylock.lock, by_name=True)
+FAIR = Peer("pylock fair", partial(pylock.lock, policy="fair"), by_name=True)
 
 
 def _fasteners() -> Peer:

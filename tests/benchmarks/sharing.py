@@ -1,12 +1,13 @@
 """What a shared lock costs by the number of those who share it already.
 
 The holders are this process's own, each with a descriptor of its own, which is all that the kernel looks at. A pool is
-a lock whose capacity leaves one unit free. The first ask is of a requester without memory; from then on pylock tries the
-units first that it had the last time.
+a lock whose capacity leaves one unit free. The first ask is of a requester without memory; from then on pylock tries
+the units first that it had the last time.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -36,7 +37,9 @@ def makers(holders: int) -> dict[str, Maker]:
         import portalocker
 
         flags = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
-        found["portalocker shared"] = partial(portalocker.Lock, f"portalocker-{holders}", mode="a", flags=flags)
+        found["portalocker shared"] = partial(
+            portalocker.Lock, os.path.abspath(f"portalocker-{holders}"), mode="a", flags=flags
+        )
     found[SHARED] = partial(pylock.lock, f"shared-{holders}", "shared")
     found["pylock pool"] = partial(pylock.lock, f"pool-{holders}", "shared", capacity=holders + 1)
     return found

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from .common import Sample, Table, at_most, interleaved, number
+from .common import Sample, Table, at_most, interleaved, number, verdict
 from .peers import installed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +36,9 @@ def run(code: str, *options: str) -> str:
     """Run the code in a fresh interpreter that finds pylock, and return what it prints."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": os.path.abspath("bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-s", "-P", *options, "-c", code]
-    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
+    # The code comes from the standard input, as pylock keeps the command line, and needs json if that has quotes.
+    command = [sys.executable, "-s", "-P", *options, "-"]
+    return subprocess.run(command, env=environment, input=code, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
 def start(library: str) -> Sample:
@@ -74,7 +75,6 @@ def verdicts(added: float) -> list[str]:
     lines = [at_most("import pylock adds", MOST_MILLISECONDS, added, "ms")]
     for stage, modules in loaded().items():
         lines.append(
-            f"loaded {stage}, of {', '.join(UNWANTED)}: target none: {', '.join(modules) or 'none'}, "
-            + ("MISSED" if modules else "met")
+            verdict(f"loaded {stage}", f"none of {', '.join(UNWANTED)}", ", ".join(modules) or "none", not modules)
         )
     return lines

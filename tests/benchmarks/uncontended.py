@@ -77,9 +77,9 @@ def subjects(fd: int, count: int) -> dict[str, Callable[[], Sample]]:
         COLD: partial(cold, names),
     }
     for peer in (PYLOCK, *libraries()):
-        found[f"{peer.name}, new"] = partial(new_each_time, peer, f"{peer.name}-new", count)
+        found[f"{peer.name}, new"] = partial(new_each_time, peer, peer.path("new"), count)
         if peer.waits:
-            found[f"{peer.name}, reused"] = partial(reused, peer, f"{peer.name}-reused", count)
+            found[f"{peer.name}, reused"] = partial(reused, peer, peer.path("reused"), count)
     return found
 
 

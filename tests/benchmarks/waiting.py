@@ -6,11 +6,10 @@ context switch, getrusage(2), ru_nvcsw: going to sleep once and being granted th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from resource import RUSAGE_SELF, getrusage
-from time import process_time_ns, sleep
+from time import monotonic_ns, process_time_ns, sleep
 
 from .children import Gate, children, finish, shared_integers
 from .common import Table, at_most, number
@@ -18,79 +17,75 @@ from .peers import FAIR, PYLOCK, Peer, waiting_peers
 
 QUEUE = 10
 MOST_WAKE_UPS = 10.0
-START = 0.3
-"""Seconds that the children get to begin to wait."""
 
 
 class Waiter:
-    """One child that waits, and what it saw: wake-ups and nanoseconds of CPU time."""
+    """One child that waits, and what it saw meanwhile."""
 
-    def __init__(self, peer: Peer, path: str, title: str) -> None:
+    def __init__(self, peer: Peer, lock: str, place: int) -> None:
         self.peer = peer
-        self.path = path
-        self.title = title
-        self.seen = shared_integers(2)
+        self.path = peer.path(lock)
+        self.own_path = peer.path(f"{lock}-own-{place}")
+        self.seen = shared_integers(3)
+
+    @property
+    def wake_ups(self) -> float:
+        """Voluntary context switches a second."""
+        return self.seen[0] / self.seen[2] * 1e9
+
+    @property
+    def cpu(self) -> float:
+        """CPU time by time."""
+        return self.seen[1] / self.seen[2]
+
+    def row(self, title: str) -> list[str]:
+        return [title, number(self.wake_ups), number(self.cpu * 1e3)]
 
     def wait(self, gate: Gate) -> None:
-        with self.peer.make(f"{self.title}-warm"):
+        """In the child. What a process does only once is done before, on a lock that is nobody else's."""
+        with self.peer.make(self.own_path):
             pass
         lock = self.peer.make(self.path)
         gate.wait()
-        switches, nanoseconds = _spent()
+        before = spent()
         with lock:
-            now = _spent()
-        self.seen[0], self.seen[1] = now[0] - switches, now[1] - nanoseconds
+            after = spent()
+        for place in range(3):
+            self.seen[place] = after[place] - before[place]
 
 
-def _spent() -> tuple[int, int]:
-    return getrusage(RUSAGE_SELF).ru_nvcsw, process_time_ns()
+def spent() -> tuple[int, int, int]:
+    """Return voluntary context switches, and nanoseconds of CPU time and of time."""
+    return getrusage(RUSAGE_SELF).ru_nvcsw, process_time_ns(), monotonic_ns()
 
 
-def waiters() -> Iterator[Waiter]:
-    for peer in waiting_peers():
-        yield Waiter(peer, f"{peer.name}-alone", peer.name)
-    for peer in (PYLOCK, FAIR):
-        for place in range(QUEUE):
-            yield Waiter(peer, f"{peer.name}-queue", f"{peer.name}, one of {QUEUE} ({place})")
-
-
-def watch(all_waiters: list[Waiter], seconds: float) -> None:
+def watch(waiters: list[Waiter], seconds: float) -> None:
     gate = Gate()
-    bodies: list[Callable[[], None]] = [partial(waiter.wait, gate) for waiter in all_waiters]
-    with children(bodies) as pids:
+    with children(partial(waiter.wait, gate) for waiter in waiters) as pids:
         with ExitStack() as held:
-            for path, peer in {waiter.path: waiter.peer for waiter in all_waiters}.items():
+            for path, peer in {waiter.path: waiter.peer for waiter in waiters}.items():
                 held.enter_context(peer.make(path))
             gate.open(len(pids))
-            sleep(START + seconds)
+            sleep(seconds)
         finish(pids)
 
 
 def tables(quick: bool) -> list[Table]:
     seconds = 2.0 if quick else 4.0
-    all_waiters = list(waiters())
-    watch(all_waiters, seconds)
+    alone = [Waiter(peer, "alone", 0) for peer in waiting_peers()]
+    queues = {peer: [Waiter(peer, "queue", place) for place in range(QUEUE)] for peer in (PYLOCK, FAIR)}
+    watch([*alone, *queues[PYLOCK], *queues[FAIR]], seconds)
     table = Table(
         "Waiting while nothing happens",
         ["who waits", "wake-ups/s", "CPU ms/s"],
-        f"Voluntary context switches and CPU time of the waiting process over {seconds:g} s. Of a queue of {QUEUE} the"
-        " most and the fewest wake-ups are shown.",
+        f"Voluntary context switches and CPU time of the waiting process over {seconds:g} s, by the second. Of a queue"
+        f" of {QUEUE} the one with the most and the one with the fewest wake-ups are shown.",
     )
-    queues = {
-        peer.name: [waiter for waiter in all_waiters if waiter.path == f"{peer.name}-queue"] for peer in (PYLOCK, FAIR)
-    }
-    for waiter in all_waiters:
-        if waiter.path.endswith("-alone"):
-            table.rows.append(_row(waiter, waiter.title, seconds))
-    for name, queue in queues.items():
-        queue.sort(key=lambda waiter: -waiter.seen[0])
-        for waiter, which in ((queue[0], "the most"), (queue[-1], "the fewest")):
-            table.rows.append(_row(waiter, f"{name}, of a queue of {QUEUE}: {which}", seconds))
-    for peer in (PYLOCK, FAIR):
-        most = max(waiter.seen[0] for waiter in all_waiters if waiter.peer is peer) / seconds
-        table.verdicts.append(at_most(f"wake-ups of anyone who waits for {peer.name}", MOST_WAKE_UPS, most, "a second"))
+    table.rows = [waiter.row(waiter.peer.name) for waiter in alone]
+    for peer, queue in queues.items():
+        queue.sort(key=lambda waiter: -waiter.wake_ups)
+        table.rows.append(queue[0].row(f"{peer.name}, in a queue of {QUEUE}: the most"))
+        table.rows.append(queue[-1].row(f"{peer.name}, in a queue of {QUEUE}: the fewest"))
+        most = max(waiter.wake_ups for waiter in (*alone, *queue) if waiter.peer is peer)
+        table.verdicts.append(at_most(f"whoever waits for {peer.name}", MOST_WAKE_UPS, most, "wake-ups/s"))
     return [table]
-
-
-def _row(waiter: Waiter, title: str, seconds: float) -> list[str]:
-    return [title, number(waiter.seen[0] / seconds), number(waiter.seen[1] / 1e6 / seconds)]

@@ -1,0 +1,90 @@
+"""The rooms of the house: which module may import which, and what a fast start may not import at all."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from contender import ROOT
+
+PACKAGE = ROOT / "pylock"
+
+LAYERS = [
+    "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
+    "lockfile", "units", "tickets", "bells", "request", "grants", "waiting", "blocks", "removal", "census", "survival",
+    "locks", "definitions", "survey", "__init__",
+]  # fmt: skip
+"""From the ground up: a module imports only those before it. Imports for annotations alone do not count."""
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of the package that a module imports at run time, anywhere in it."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found |= {node.module.partition(".")[0]} if node.module else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_module_imports_only_what_lies_below(module: str) -> None:
+    allowed = set(LAYERS[: LAYERS.index(module)])
+    assert imports_of(PACKAGE / f"{module}.py") <= allowed
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(LAYERS)
+
+
+def test_only_byterange_calls_fcntl() -> None:
+    users = {path.name for path in PACKAGE.rglob("*.py") if "fcntl import" in path.read_text()}
+    assert users == {"byterange.py"}
+
+
+def loaded_after(program: str) -> set[str]:
+    """The modules that the program loads beyond those of a bare interpreter."""
+    report = "\nimport sys; print(*sorted(sys.modules))"
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "PYLOCK_DIR": os.environ["PYLOCK_DIR"]}
+    runs = [
+        subprocess.run(
+            [sys.executable, "-S", "-c", code + report], env=environment, capture_output=True, text=True, check=True
+        )
+        for code in ("pass", program)
+    ]
+    bare, full = (set(done.stdout.split()) for done in runs)
+    return full - bare
+
+
+def test_locking_loads_nothing_heavy() -> None:
+    heavy = {"asyncio", "subprocess", "ctypes", "typing", "dataclasses", "enum", "re", "json", "functools", "threading"}
+    loaded = loaded_after(
+        "import pylock\nwith pylock.lock('x'): pass\nwith pylock.lock('y', 'shared', capacity=3): pass"
+    )
+    assert "pylock.locks" in loaded
+    assert not loaded & heavy
+
+
+def test_public_names_are_all_there() -> None:
+    import pylock
+
+    for name in pylock.__all__:
+        assert getattr(pylock, name) is not None
+    assert set(pylock.__all__) <= set(dir(pylock))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        pylock.nonsense  # noqa: B018
+
+
+def test_windows_gets_a_clear_import_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['fcntl'] = None; import pylock"],
+        env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "ImportError: pylock needs the open file description locks of Linux" in done.stderr

@@ -1,0 +1,59 @@
+"""Errors say what happened, who is in the way and what to do, and survive a pickle."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+from contender import Contender
+
+import pylock
+
+ALL = [
+    pylock.BadLockFile, pylock.Deadlock, pylock.DefinitionMismatch, pylock.LockLost, pylock.LockTimeout, pylock.NotHeld,
+    pylock.Unsupported, pylock.WouldBlock,
+]  # fmt: skip
+
+
+def test_timeout_names_holder_waiters_and_what_to_do(contenders: type[Contender]) -> None:
+    holder, waiter = contenders(), contenders()
+    holder.acquire("build", reason="nightly")
+    waiter.start_acquiring("build")
+    with pytest.raises(pylock.LockTimeout) as caught:
+        pylock.lock("build").acquire(0.02)
+    text = str(caught.value)
+    assert text.startswith('gave up on "build" (exclusive) after 0.0 s: held by pid ')
+    assert f"pid {holder.pid} on {os.uname().nodename}" in text
+    assert "(nightly) since " in text
+    assert text.endswith(', 1 waiter ahead; see "pylock status build"')
+    assert caught.value.holders[0].pid == holder.pid
+    assert caught.value.waiters[0].pid == waiter.pid
+    assert isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_error_can_be_pickled_with_its_fields(kind: type[pylock.LockError]) -> None:
+    error = kind("what happened", name="x", path="/p")
+    error.add_note("a note")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.name, copy.path, copy.__notes__) == (kind, str(error), "x", "/p", ["a note"])
+
+
+def test_real_refusal_can_be_pickled() -> None:
+    with pylock.lock("x"), pytest.raises(pylock.WouldBlock) as caught:
+        pylock.lock("x").acquire_nowait()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert copy.holders == caught.value.holders
+    assert copy.mode is pylock.Mode.EXCLUSIVE
+
+
+def test_every_error_is_a_lock_error() -> None:
+    assert all(issubclass(kind, pylock.LockError) for kind in ALL)
+    assert issubclass(pylock.Unsupported, OSError)
+    assert issubclass(pylock.DefinitionMismatch, ValueError)
+
+
+def test_definition_can_be_pickled() -> None:
+    definition = pylock.Definition(5, "fair", True)
+    assert pickle.loads(pickle.dumps(definition)) == definition
