@@ -7,14 +7,13 @@ Source: fifo(7); a FIFO opened O_RDWR always has a reader, so that ringing it ne
 from __future__ import annotations
 
 import os
-from errno import EACCES, EDQUOT, ENOSPC, EOPNOTSUPP, EPERM, EROFS
+from errno import EACCES, EDQUOT, EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS
 from stat import S_ISFIFO
 
-from .descriptors import close, opened
+from .descriptors import close, open_noted
 
-_NO_BELL = frozenset((EACCES, EDQUOT, ENOSPC, EOPNOTSUPP, EPERM, EROFS))
-_LISTEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-_RING = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+_NO_BELL = frozenset((EACCES, EDQUOT, EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS))
+_OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def bell_path(lock_path: str, seat: int) -> str:
@@ -22,18 +21,36 @@ def bell_path(lock_path: str, seat: int) -> str:
 
 
 class Bell:
-    """The waiter's end. ``fd`` becomes readable when somebody rings; it is -1 where no bell could be made."""
+    """The waiter's end. ``fd`` becomes readable when somebody rings; it is -1 as long as there is no bell."""
 
-    __slots__ = ("fd", "path")
+    __slots__ = ("_hung", "_path", "fd")
 
-    def __init__(self, lock_path: str, seat: int, mode: int) -> None:
-        self.path = bell_path(lock_path, seat)
+    def __init__(self, lock_path: str, seat: int) -> None:
+        self._path = bell_path(lock_path, seat)
+        self._hung = False
         self.fd = -1
+
+    def hang(self, mode: int) -> None:
+        """Make the FIFO and open it; do without where that cannot be done."""
         try:
-            self.fd = _hang(self.path, mode)
+            self._make(mode)
+            self.fd = open_noted(self._path, _OPEN)
+            if not S_ISFIFO(os.fstat(self.fd).st_mode):
+                self._hung = False  # somebody else's file
+                self._stop_listening()
         except OSError as error:
+            self.take_down()
             if error.errno not in _NO_BELL:
                 raise
+
+    def _make(self, mode: int) -> None:
+        self._hung = True
+        try:
+            os.mkfifo(self._path, 0o600)
+        except FileExistsError:
+            return  # left by a killed waiter who had this seat
+        if mode != 0o600:
+            os.chmod(self._path, mode)
 
     def silence(self) -> None:
         """Take back what was rung, so that the descriptor is readable only from the next ring on."""
@@ -44,44 +61,59 @@ class Bell:
 
     def take_down(self) -> None:
         """Remove the FIFO; call it before the seat is given up."""
-        if self.fd < 0:
-            return
-        close(self.fd)
-        self.fd = -1
-        try:
-            os.unlink(self.path)
-        except OSError:  # its directory may be gone, or closed to us by now
-            pass
+        self._stop_listening()
+        if self._hung:
+            self._hung = False
+            try:
+                if S_ISFIFO(os.lstat(self._path).st_mode):
+                    os.unlink(self._path)
+            except OSError:  # gone already, or its directory is closed to us by now
+                pass
 
-
-def _hang(path: str, mode: int) -> int:
-    try:
-        os.mkfifo(path, 0o600)
-        os.chmod(path, mode)
-    except FileExistsError:
-        pass  # left by a killed waiter who had this seat
-    fd = os.open(path, _LISTEN)
-    opened.add(fd)
-    try:
-        if S_ISFIFO(os.fstat(fd).st_mode):
-            return fd
-    except BaseException:
-        close(fd)
-        raise
-    close(fd)
-    return -1
+    def _stop_listening(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            close(fd)
 
 
 def ring(lock_path: str, seat: int) -> None:
     """Wake the waiter in the seat, if it is on this host. Never waits and never fails."""
-    try:
-        fd = os.open(bell_path(lock_path, seat), _RING)
-    except OSError:
-        return
-    try:
-        if S_ISFIFO(os.fstat(fd).st_mode):  # else somebody planted a file here for us to write into
+    # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
+    with _at_bell(lock_path, seat) as fd:
+        if fd >= 0:
             os.write(fd, b"!")
-    except OSError:
-        pass
-    finally:
-        os.close(fd)
+
+
+def is_unheard(lock_path: str, seat: int) -> bool:
+    """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
+    with _at_bell(lock_path, seat) as fd:
+        if fd < 0:
+            return False
+        import select
+
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(0))
+    return False
+
+
+class _at_bell:  # noqa: N801  # used like a function; contextlib takes as long to import as a lock file to make
+    """The bell of a waiter, opened by somebody else; -1 if there is none. Swallows every OSError."""
+
+    __slots__ = ("_fd", "_path")
+
+    def __init__(self, lock_path: str, seat: int) -> None:
+        self._path = bell_path(lock_path, seat)
+        self._fd = -1
+
+    def __enter__(self) -> int:
+        try:
+            self._fd = os.open(self._path, _OPEN)
+            return self._fd if S_ISFIFO(os.fstat(self._fd).st_mode) else -1
+        except OSError:
+            return -1
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        if self._fd >= 0:
+            os.close(self._fd)
+        return kind is not None and issubclass(kind, OSError)

@@ -6,6 +6,7 @@ of those need not be for ever.
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import get_ident
 
@@ -25,6 +26,9 @@ The line is worked out only for an error: that takes as long as a lock.
 
 inside: dict[int, Block] = {}
 """The block of each hold that a ``with`` block has, by the hold's descriptor."""
+
+
+os.register_at_fork(after_in_child=inside.clear)
 
 
 def current_task() -> object:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from time import localtime, strftime, time
 from typing import Any
 
-from .bytemap import GATE, ROOM, SEAT_COUNT, SEATS, UNIT_COUNT, UNITS
+from .bytemap import GATE, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
 from .enums import Mode
-from .errors import LockTimeout, WouldBlock
-from .lockfile import SLOT_SIZE, parse_line, seat_slot, unit_slot
+from .errors import LockError, LockTimeout, WouldBlock
+from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, explained, parse_line, seat_slot, unit_slot
 from .request import Request
-from .tickets import all_tickets
+from .tickets import all_seats, all_tickets
 
 ANYBODY = write_lock(GATE + 1, (1 << 63) - 1)
 _LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -80,12 +80,16 @@ def opened(path: str, remote: bool) -> Iterator[int]:
     except FileNotFoundError:
         yield -1
         return
+    except OSError as error:
+        raise explained(error, path) from error.__cause__
     try:
         if remote:  # any lock of the file makes the next read fresh
             gate = (GATE, GATE + 1)
             if try_lock(fd, read_lock(*gate)):
                 let_go(fd, unlock(*gate))
         yield fd
+    except OSError as error:
+        raise explained(error, path) from error.__cause__
     finally:
         os.close(fd)
 
@@ -101,11 +105,10 @@ def take_census(fd: int, header_size: int) -> tuple[tuple[Holder, ...], tuple[Wa
     )
     holders = list(_sole_and_unit_holders(fd, records))
     waiting = {ticket % SEAT_COUNT for ticket, _ in tickets}
-    for seat, stop, _ in find_all(fd, SEATS, SEATS + SEAT_COUNT):
-        for number in range(seat - SEATS, stop - SEATS):
-            holder = None if number in waiting else records.holder(seat_slot(number), Mode.NULL, 1)
-            if holder and holder.mode in _SEATED and holder.token:
-                holders.append(holder)
+    for seat in set(all_seats(fd)) - waiting:
+        holder = records.holder(seat_slot(seat), Mode.NULL, 1)
+        if holder.mode in _SEATED and holder.token:
+            holders.append(holder)
     return tuple(sorted(holders, key=lambda holder: holder.since or 0)), waiters
 
 
@@ -120,6 +123,8 @@ def _sole_and_unit_holders(fd: int, records: _Records) -> Iterator[Holder]:
         return
     lacking: dict[bytes, int] = {}
     for start, stop, _ in sorted(find_all(fd, *units)):
+        if start < UNITS or stop - start >= UNIT_COUNT:
+            continue  # a sole holder came while we looked
         slot, size = unit_slot(start - UNITS), stop - start
         raw = records.raw(slot)
         if lacking.get(raw, 0) >= size:  # a further stretch of units of one that was shown already
@@ -160,7 +165,7 @@ def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any
         "mode": mode,
         "weight": _whole(fields.get("weight")) or weight,
         "pid": _whole(fields.get("pid")),
-        "since": since / 1e6 if since else None,
+        "since": since / 1e6 if since and LEAST_TOKEN <= since <= MOST_TOKEN else None,
         "priority": _whole(fields.get("priority")) or 0,
     }
 
@@ -171,6 +176,13 @@ def _whole(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _is_closed(fd: int, request: Request) -> bool:
+    try:
+        return request.learn(fd).limit == 0
+    except (Gone, LockError):
+        return False
 
 
 def refusal(
@@ -185,7 +197,7 @@ def refusal(
     else:
         text = f'"{request.name}" ({mode}) is not to be had at once: '
     before = [waiter for waiter in waiters if waiter.priority >= request.priority]
-    if not request.terms.limit:
+    if _is_closed(fd, request):
         text += "the lock is closed (capacity 0)"
     elif blocking:
         others = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from time import sleep
 
 from .descriptors import close
 from .errors import LockError
 from .lockfile import (
     Definition,
     Gone,
+    explained,
     is_blank,
     leave_gate,
     open_file,
@@ -16,6 +18,7 @@ from .lockfile import (
     read_header,
     take_gate,
 )
+from .removal import finish_removal
 from .request import Request, check_capacity, check_policy, make_request
 from .waiting import ring_next
 
@@ -40,17 +43,22 @@ def define(
     check_capacity(capacity)
     check_policy(policy)
     request = make_request(name, "exclusive", directory=directory)
-    while True:
+    for _ in range(1000):
         fd = open_file(request.path, request.directory)
         try:
             definition = _define(fd, request, capacity, policy)
             request.learn(fd)
             ring_next(fd, request)
+            os.fsync(fd)
             return definition
         except Gone:
-            continue
+            finish_removal(request.path)
+            sleep(0.001)
+        except OSError as error:
+            raise explained(error, request.path) from error.__cause__
         finally:
             close(fd)
+    raise LockError(f"{request.path} vanishes as often as it is opened", name=name)
 
 
 def _define(fd: int, request: Request, capacity: int | None, policy: str | None) -> Definition:
@@ -67,7 +75,6 @@ def _define(fd: int, request: Request, capacity: int | None, policy: str | None)
             old.given_capacity if capacity is None else capacity, old.given_policy if policy is None else policy, True
         )
         put_header(fd, request.path, request.name, new)
-        os.fsync(fd)
         return new
     finally:
         leave_gate(fd)

@@ -9,6 +9,8 @@ each time, and not at all later if `removal` removed it.
 from __future__ import annotations
 
 import os
+from _thread import RLock
+from os import open as os_open
 from time import monotonic
 
 FRESH = 0.01
@@ -18,10 +20,27 @@ _MOST_IDLE = 8
 opened: set[int] = set()
 """Every open descriptor of a lock file or bell."""
 
+_opening = RLock()
+"""Held from before a descriptor is opened until it is noted, so that no fork falls between."""
+
 Idle = tuple[int, float, float]
 """A descriptor without any lock, until when it is fresh, and when it was last released with nobody waiting."""
 
 _idle: dict[str, Idle] = {}
+
+
+def open_noted(path: str, flags: int, mode: int = 0) -> int:
+    """Open a file and note the descriptor; neither a fork nor a signal handler that raises can come between."""
+    fresh: list[int] = []
+    with _opening:
+        try:
+            fresh.extend(map(os_open, (path,), (flags,), (mode,)))  # stored before any Python code can run
+            opened.update(fresh)
+            return fresh[0]
+        except BaseException:
+            for fd in fresh:
+                close(fd)
+            raise
 
 
 def take_idle(path: str, now: float) -> Idle | None:
@@ -52,8 +71,10 @@ def _close_stale() -> bool:
 
 
 def close(fd: int) -> None:
-    opened.discard(fd)
-    os.close(fd)
+    try:
+        opened.discard(fd)
+    finally:
+        os.close(fd)
 
 
 def _drop_copies() -> None:
@@ -65,6 +86,7 @@ def _drop_copies() -> None:
             pass
     opened.clear()
     _idle.clear()
+    _opening.release()
 
 
-os.register_at_fork(after_in_child=_drop_copies)
+os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_drop_copies)

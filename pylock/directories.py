@@ -46,6 +46,8 @@ def resolve(directory: str | PathLike[str] | None) -> Directory:
     """
     if directory is None:
         directory = os.environ.get("PYLOCK_DIR") or _own_path()
+        if directory[0] != "/":
+            raise ValueError(f"PYLOCK_DIR is {directory!r}; it must be an absolute path, the same for every program")
     path = absolute(directory)
     found = _known.get(path)
     if found is None:

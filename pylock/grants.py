@@ -12,9 +12,8 @@ from os import pread, pwrite
 
 from .bytemap import ROOM, UNIT_COUNT, UNITS
 from .byterange import let_go, try_lock, unlock
-from .lockfile import SLOT_SIZE, first_token, refresh, seat_slot, unit_slot
+from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, first_token, refresh, seat_slot, unit_slot
 from .modes import NULL
-from .request import LEAST_TOKEN
 from .tickets import take_seat
 from .units import fits, piece_lock, take_units
 
@@ -51,7 +50,10 @@ def attempt(fd: int, request: Request, seat: int | None = None) -> Grant | None:
         offset = request.header_size
     else:
         token = last_token(head, request)
-        offset = request.slot_offset(seat_slot(take_seat(fd) if seat is None else seat))
+        if seat is None and (seat := take_seat(fd)) is None:
+            let_go(fd, _RELEASE)
+            return None
+        offset = request.slot_offset(seat_slot(seat))
     put_record(fd, request, request.record(token), offset)
     return token, None
 
@@ -94,7 +96,7 @@ def last_token(head: bytes, request: Request) -> int:
         token = int(head[request.token_span])
     except ValueError:
         return first_token()
-    return token if token >= LEAST_TOKEN else first_token()
+    return token if LEAST_TOKEN <= token < MOST_TOKEN else first_token()
 
 
 def put_record(fd: int, request: Request, record: bytes, offset: int) -> None:

@@ -18,12 +18,11 @@ import os
 import stat
 from binascii import crc32
 from errno import EISDIR, ELOOP, ENOENT, ENXIO, ESPIPE, ESTALE
-from os import open as os_open
 from time import sleep, time_ns
 
 from .bytemap import GATE, UNIT_COUNT
 from .byterange import let_go, try_lock, unlock, write_lock
-from .descriptors import opened
+from .descriptors import open_noted
 from .errors import BadLockFile
 
 TYPE_CHECKING = False
@@ -38,8 +37,12 @@ UNLIMITED = UNIT_COUNT
 SHARED_FIRST, FAIR = "shared-first", "fair"
 POLICIES = (SHARED_FIRST, FAIR)
 
+LEAST_TOKEN, MOST_TOKEN = 10**15, 10**16 - 1
+"""Tokens and times in records have 16 digits: as microseconds since 1970 that lasts until the year 2286."""
+
 SUFFIX = ".lock"
 _LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
+_LARGEST_HEADER = 1 << 26
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -149,6 +152,16 @@ def _line(text: str, size: int) -> bytes:
     return text.encode("utf-8", "surrogatepass").ljust(size - 1) + b"\n"
 
 
+def read_head(fd: int) -> bytes:
+    """Read the header of a file whose lock's name, and so the header's size, is not known."""
+    size = 4096
+    head = os.pread(fd, size, 0)
+    while len(head) == size and b"\n" not in head and size < _LARGEST_HEADER:
+        size *= 4
+        head = os.pread(fd, size, 0)
+    return head
+
+
 def is_blank(head: bytes) -> bool:
     """Whether the file never got a header: new, truncated, or zeroed by a power cut."""
     return not head.strip(b"\0")
@@ -177,7 +190,9 @@ def read_header(head: bytes, name: str | None, path: str) -> Definition:
 def _definition(fields: dict[str, object]) -> Definition | None:
     capacity = UNLIMITED if fields.get("capacity") == "unlimited" else fields.get("capacity")
     policy = fields.get("policy")
-    if not isinstance(fields.get("name"), str) or not isinstance(capacity, int | None):
+    if not isinstance(fields.get("name"), str):
+        return None
+    if capacity is not None and not (isinstance(capacity, int) and 0 <= capacity <= UNLIMITED):
         return None
     if policy is not None and policy not in POLICIES:
         return None
@@ -213,8 +228,8 @@ def seat_slot(seat: int) -> int:
 
 
 def first_token() -> int:
-    """Where a new file's tokens begin: microseconds since 1970, so that they go on growing over a removed file."""
-    return time_ns() // 1000
+    """Where a new file's tokens begin: at the time, so that they go on growing over a removed file."""
+    return min(max(time_ns() // 1000, LEAST_TOKEN), MOST_TOKEN)
 
 
 def record_tail(fields: dict[str, str | int], size: int) -> bytes:
@@ -238,11 +253,9 @@ def open_file(path: str, directory: Directory) -> int:
     (proc_sys_fs(5), protected_regular). Raises OSError, BadLockFile.
     """
     try:
-        fd = os_open(path, _OPEN)
+        return open_noted(path, _OPEN)
     except OSError as error:
-        fd = _open_after(error, path, directory)
-    opened.add(fd)
-    return fd
+        return _open_after(error, path, directory)
 
 
 def _open_after(error: OSError, path: str, directory: Directory) -> int:
@@ -255,7 +268,7 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
         else:
             break
         try:
-            return os_open(path, _OPEN)
+            return open_noted(path, _OPEN)
         except OSError as another:
             error = another
     raise explained(error, path)
@@ -309,10 +322,10 @@ def is_at(fd: int, path: str) -> bool:
 
 def take_gate(fd: int) -> bool:
     """Take the gate, which others hold for microseconds; False if one of them does not give it back."""
-    for _ in range(50):
+    for _ in range(2000):
         if try_lock(fd, _TAKE_GATE):
             return True
-        sleep(0.0005)
+        sleep(0.001)
     return False
 
 
@@ -331,8 +344,10 @@ def put_header(fd: int, path: str, name: str, definition: Definition) -> bytes:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise _bad(path, "it is not a regular file")
-    if status.st_nlink != 1 or not is_at(fd, path):
-        raise Gone if status.st_nlink < 1 else _bad(path, "it has more than one name")
+    if status.st_nlink > 1:
+        raise _bad(path, "it has more than one name")
+    if not is_at(fd, path):
+        raise Gone
     header = write_header(name, definition)
     os.pwrite(fd, header, 0)
     return header

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from errno import ENOLCK, ENOSYS, EOPNOTSUPP, ESTALE
-from time import monotonic
+from time import monotonic, sleep
 
 from . import process
 from .blocks import blocks_around, enter_block, inside, is_inside, refuse_deadlock
@@ -18,7 +18,7 @@ from .fronts import drive, drive_async
 from .grants import attempt
 from .lockfile import Gone, explained, is_at, open_file
 from .modes import NULL
-from .removal import remove
+from .removal import finish_removal
 from .request import request_for
 from .tickets import ANY_HOLDER, ANY_WAITER, may_skip_queue
 from .waiting import PATIENCE, ring_next, wait
@@ -112,7 +112,7 @@ class Lock:
         """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
         hold = Hold(self._request)
         try:
-            if not hold._take() and not self._take_nested(hold, waits_as_task=True, may_wait=False):
+            if not hold._take() and not (self._is_nested(waits_as_task=True, may_wait=False) and hold._take_again()):
                 raise self._refusal(WouldBlock, hold)
             self._note(hold)
         except BaseException as error:
@@ -174,7 +174,11 @@ class Lock:
     ) -> None:
         holds = self._holds
         hold = holds.pop() if len(holds) == 1 else self._take_hold_here()
-        hold.__exit__(kind, error, trace)
+        try:
+            hold.__exit__(kind, error, trace)
+        except BaseException:  # a signal handler may have raised before the release
+            hold._close()
+            raise
 
     async def __aenter__(self) -> Hold:
         hold = await self.acquire_async()
@@ -221,23 +225,21 @@ class Lock:
         else:
             check_timeout(timeout)
         self._request.check_attainable()
-        if self._take_nested(hold, waits_as_task, may_wait=timeout != 0):
+        nested = self._is_nested(waits_as_task, may_wait=timeout != 0)
+        if nested and hold._take_again():
             return
         if timeout != 0:
-            yield from hold._wait(None if timeout is None else begun + timeout)
+            yield from hold._wait(None if timeout is None else begun + timeout, nested)
         hold.waited = monotonic() - begun
         if hold._grant is None:
             raise self._refusal(LockTimeout, hold)
 
-    def _take_nested(self, hold: Hold, waits_as_task: bool, may_wait: bool) -> bool:
-        """Go past the queue if this thread or task is inside the lock already: who waits there may wait for it."""
+    def _is_nested(self, waits_as_task: bool, may_wait: bool) -> bool:
+        """Whether this thread or task is inside the lock already: then it passes the queue, which may wait for it."""
         around = blocks_around(self._request, waits_as_task)
-        if not around:
-            return False
         if may_wait:
             refuse_deadlock(self._request, around)
-        hold._close()
-        return hold._take(jump=True)
+        return bool(around)
 
     def _refusal(self, kind: type[WouldBlock] | type[LockTimeout], hold: Hold) -> LockError:
         from .census import refusal
@@ -337,6 +339,8 @@ class Hold:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._generation != process.generation:
+            return  # a forked child leaves the block of its parent, which goes on holding
         if error is None:
             self.release()
         else:
@@ -378,16 +382,22 @@ class Hold:
         try:
             quiet = self._open()
             fd = self._fd
-            if jump or quiet or is_free(fd, ANY_WAITER) or self._may_skip_queue():
+            if jump or quiet or is_free(fd, ANY_WAITER):
                 self._grant = attempt(fd, request)
+            elif self._may_skip_queue():
+                self._grant = attempt(fd, request)
+                if self._grant is not None and not request.mode.sole:
+                    ring_next(fd, request, request.mode)  # others who share may join now
             return self._grant is not None
         except Gone:
             self._close()
-            remove(request.path)  # whoever marked it as removed may have died before removing it
+            finish_removal(request.path)
         except OSError as error:
             self._close()
             if error.errno != ESTALE:
                 raise
+        if reopenings < 99:
+            sleep(0.001)
         if not reopenings:
             raise LockError(f"{request.path} vanishes as often as it is opened", name=self.name)
         return self._take(jump, reopenings - 1)
@@ -413,11 +423,16 @@ class Hold:
         request = self._request
         return request.mode is NULL or may_skip_queue(self._fd, request.mode, request.learn(self._fd).fair)
 
-    def _wait(self, deadline: float | None) -> Steps[None]:
+    def _take_again(self) -> bool:
+        """Try once more, without regard to who waits."""
+        self._close()
+        return self._take(jump=True)
+
+    def _wait(self, deadline: float | None, nested: bool) -> Steps[None]:
         """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
         while True:
             try:
-                self._grant = yield from wait(self._fd, self._request, deadline)
+                self._grant = yield from wait(self._fd, self._request, deadline, nested)
                 if self._grant is None or is_at(self._fd, self._request.path):
                     return
             except Gone:
@@ -435,7 +450,9 @@ class Hold:
 
 def check_timeout(timeout: float | None) -> None:
     """Raise ValueError for what is not a timeout; NaN is not one either."""
-    if timeout is None or (isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0):
+    if timeout is None:
+        return
+    if isinstance(timeout, int | float) and not isinstance(timeout, bool) and 0 <= timeout <= sys.float_info.max:
         return
     raise ValueError(f"timeout must be None (for ever), 0 (one try) or a number of seconds above 0, not {timeout!r}")
 

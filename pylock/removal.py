@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from stat import S_ISFIFO
 
-from .bytemap import END, SEATS
+from .bytemap import END, SEAT_COUNT, SEATS
 from .byterange import is_free, try_lock, write_lock
 from .errors import BadLockFile
-from .lockfile import REMOVED, SUFFIX, Gone, is_at, is_blank, read_header
+from .lockfile import REMOVED, SUFFIX, Gone, is_at, is_blank, read_head, read_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,72 +25,98 @@ _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _EVERYTHING = write_lock(0, END)
 
 
-def remove(path: str) -> bool:
-    """Remove the lock file if nobody holds it or waits for it; tell whether it was removed."""
-    try:
-        fd = os.open(path, _OPEN)
-    except FileNotFoundError:
-        return False
-    try:
-        if not try_lock(fd, _EVERYTHING) or not is_at(fd, path):
-            return False
-        os.pwrite(fd, REMOVED, 0)
-        os.unlink(path)
-        return True
-    finally:
-        os.close(fd)
+def finish_removal(path: str) -> None:
+    """Remove a lock file that is marked as removed, but whose remover did not come to remove it."""
+    _remove(path, only_marked=True)
 
 
 def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
     """Remove idle lock files and bells without an owner; yield the name of each, with ``dry_run`` removing none.
 
-    On a file system shared with other hosts no lock file is removed: they may go on opening the dead one for half a
-    minute. Locks that were defined by hand are kept, as removing them would lose the definition.
+    Left alone are locks that were defined by hand, which would lose their definition; files that this user may not
+    remove or that are no lock files; and every lock file on a file system shared with other hosts, as they may go on
+    opening the dead one for half a minute.
     """
     names = sorted(os.listdir(directory.path))
     for name in names:
-        lock_name, dot, seat = name.rpartition(".")
-        is_bell = dot and seat.isdigit() and lock_name.endswith(SUFFIX)
-        if is_bell and _remove_bell(directory.path, lock_name, int(seat), dry_run):
+        lock_name, _, seat = name.rpartition(".")
+        if lock_name.endswith(SUFFIX) and _is_seat(seat) and _remove_bell(directory.path, lock_name, seat, dry_run):
             yield name
     for name in names:
-        path = os.path.join(directory.path, name)
-        if name.endswith(SUFFIX) and not directory.remote and _is_idle(path) and (dry_run or remove(path)):
-            yield name
+        if name.endswith(SUFFIX) and not directory.remote:
+            path = os.path.join(directory.path, name)
+            if _would_remove(path) if dry_run else _remove(path, only_marked=False):
+                yield name
 
 
-def _is_idle(path: str) -> bool:
-    """Whether nobody holds or waits, and nobody would miss the definition."""
+def _remove(path: str, only_marked: bool) -> bool:
+    """Remove the lock file if nobody holds it, waits for it or would miss it; tell whether it was removed."""
     try:
         fd = os.open(path, _OPEN)
     except OSError:
         return False
     try:
-        head = os.pread(fd, 4096, 0)
-        return is_free(fd, _EVERYTHING) and (is_blank(head) or not read_header(head, None, path).defined)
-    except BadLockFile:
-        return False  # not ours to remove
-    except Gone:
+        if not try_lock(fd, _EVERYTHING) or not is_at(fd, path):
+            return False
+        head = read_head(fd)
+        if not head.startswith(REMOVED) and (only_marked or not _is_dispensable(head, path)):
+            return False
+        os.pwrite(fd, REMOVED, 0)
+        try:
+            os.unlink(path)
+        except OSError:
+            os.pwrite(fd, head[: len(REMOVED)].ljust(len(REMOVED), b"\0"), 0)  # as it was: it stays in use
+            return False
         return True
+    except OSError:  # not a regular file, or a file system that fails
+        return False
     finally:
         os.close(fd)
 
 
-def _remove_bell(directory: str, lock_name: str, seat: int, dry_run: bool) -> bool:
-    path = os.path.join(directory, f"{lock_name}.{seat}")
+def _would_remove(path: str) -> bool:
     try:
-        fd = os.open(os.path.join(directory, lock_name), _OPEN)
-    except FileNotFoundError:
-        fd = -1  # no lock file, so nobody sits there
+        fd = os.open(path, _OPEN)
+    except OSError:
+        return False
+    try:
+        return is_free(fd, _EVERYTHING) and _is_dispensable(read_head(fd), path)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _is_dispensable(head: bytes, path: str) -> bool:
+    try:
+        return is_blank(head) or not read_header(head, None, path).defined
+    except BadLockFile:
+        return False  # not ours to remove
+    except Gone:
+        return True
+
+
+def _is_seat(text: str) -> bool:
+    return text.isascii() and text.isdigit() and str(int(text)) == text and int(text) < SEAT_COUNT
+
+
+def _remove_bell(directory: str, lock_name: str, seat: str, dry_run: bool) -> bool:
+    path = os.path.join(directory, f"{lock_name}.{seat}")
+    byte = SEATS + int(seat)
+    fd = -1
     try:
         if not S_ISFIFO(os.lstat(path).st_mode):
             return False
-        if fd >= 0 and not try_lock(fd, write_lock(SEATS + seat, SEATS + seat + 1)):
-            return False
+        try:
+            fd = os.open(os.path.join(directory, lock_name), _OPEN)
+            if not try_lock(fd, write_lock(byte, byte + 1)):
+                return False
+        except FileNotFoundError:
+            pass  # no lock file, so nobody sits there
         if not dry_run:
             os.unlink(path)  # while the seat is locked: nobody else can hang a bell there
         return True
-    except FileNotFoundError:
+    except OSError:  # gone meanwhile, or not ours to remove
         return False
     finally:
         if fd >= 0:

@@ -14,6 +14,8 @@ from .directories import Directory, absolute, resolve
 from .errors import BadLockFile, DefinitionMismatch, LockError
 from .lockfile import (
     FAIR,
+    LEAST_TOKEN,
+    MOST_TOKEN,
     POLICIES,
     SLOT_SIZE,
     Definition,
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 _GRANTED = b'{"token":%d,"since":%d%b'
 _WAITING = b'{"token":            null,"since":%d%b'
-LEAST_TOKEN = 10**15
-"""Tokens and times (microseconds since 1970) have 16 digits until the year 2286."""
 TOKEN_START, TOKEN_STOP = 9, 25
 """Where the token stands in a record."""
 _TAIL_SIZE = SLOT_SIZE - len(_GRANTED % (LEAST_TOKEN, LEAST_TOKEN, b""))
@@ -119,9 +119,12 @@ class Request:
         if self.generation != process.generation:
             self.tail = self._tail(process.identity())
             self.generation = process.generation
+        since = time_ns() // 1000
+        if not LEAST_TOKEN <= since <= MOST_TOKEN:  # a clock that was never set
+            since = LEAST_TOKEN
         if token is None:
-            return _WAITING % (time_ns() // 1000, self.tail)
-        return _GRANTED % (token, time_ns() // 1000, self.tail)
+            return _WAITING % (since, self.tail)
+        return _GRANTED % (token, since, self.tail)
 
     def _tail(self, who: process.Identity) -> bytes:
         fields: dict[str, str | int] = {
@@ -207,7 +210,7 @@ class Request:
                     )
 
     def check_attainable(self) -> None:
-        """Raise DefinitionMismatch if the lock, as last seen, can never grant this. Not for who waits already."""
+        """Raise DefinitionMismatch if the lock, as last seen, can never grant this."""
         if 0 < self.terms.limit < self.weight:
             raise DefinitionMismatch(
                 f'{self.weight} units of lock "{self.name}" can never be had: its capacity is {self.terms.limit}',

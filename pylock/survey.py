@@ -10,10 +10,8 @@ from os import PathLike
 from .census import Holder, Waiter, opened, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile
-from .lockfile import SUFFIX, Definition, Gone, file_name, header_size, is_blank, parse_line, read_header
+from .lockfile import SUFFIX, Definition, Gone, file_name, header_size, is_blank, parse_line, read_head, read_header
 from .request import check_name
-
-_HEADER_READ = 4096  # enough for the header of every lock whose name is shorter than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ def inspect(name: str, directory: str | PathLike[str] | None = None) -> LockStat
 
 
 def status(directory: str | PathLike[str] | None = None) -> tuple[LockStatus, ...]:
-    """Return the state of every lock in the directory, by name. What is no lock file is left out."""
+    """Return the state of every lock in the directory, by name. What is no lock file, or not readable, is left out."""
     return tuple(sorted(_look_at_all(resolve(directory)), key=lambda lock: lock.name))
 
 
@@ -51,7 +49,7 @@ def _look_at_all(where: Directory) -> Iterator[LockStatus]:
         if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
             try:
                 found = _look(entry.path, where, None)
-            except BadLockFile:
+            except (BadLockFile, OSError):  # somebody else's file, or one that nobody may read
                 continue
             if found is not None:
                 yield found
@@ -62,7 +60,7 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
         if fd < 0:
             return None
         try:
-            head = os.pread(fd, _HEADER_READ if name is None else header_size(name), 0)
+            head = read_head(fd)
             if is_blank(head):
                 return None
             definition = read_header(head, name, path)

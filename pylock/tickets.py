@@ -11,7 +11,7 @@ Once the first of a lane has waited a moment it takes the lane's PENDING byte, w
 from __future__ import annotations
 
 import os
-from time import sleep, time_ns
+from time import time_ns
 
 from .bytemap import (
     ARRIVAL_SHIFT,
@@ -29,7 +29,6 @@ from .bytemap import (
     UNITS,
 )
 from .byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
-from .errors import LockError
 from .modes import CONCURRENT_READ, ModeRule
 
 TYPE_CHECKING = False
@@ -62,16 +61,26 @@ class Ticket:
 
     def is_first(self, fair: bool) -> bool:
         """Whether it is this waiter's turn, by the policy."""
-        if not self._is_first_of(self.lane):
-            return False
-        if self._is_first_of(1 - self.lane):
-            return True
-        # shared-first: sharing requests join present holders, whatever waits in the other lane.
-        return not fair and self.lane == SHARING_LANE and not is_free(self.fd, ANY_HOLDER)
+        return all(is_free(self.fd, self._before_in(lane)) for lane in self._lanes_to_yield_to(fair))
 
-    def _is_first_of(self, lane: int) -> bool:
-        base = LANE_BASES[lane]
-        return is_free(self.fd, write_lock(_lane_start(lane), base + self.number))
+    def fronts(self, fair: bool) -> list[int]:
+        """The seats of those whose turn it is, for want of which this waiter has to wait."""
+        fronts = (
+            find_lowest(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in self._lanes_to_yield_to(fair)
+        )
+        return [front[0] % SEAT_COUNT for front in fronts if front is not None]
+
+    def _lanes_to_yield_to(self, fair: bool) -> Iterator[int]:
+        yield self.lane
+        # shared-first: sharing requests join present holders, whatever waits in the other lane.
+        if fair or self.lane == EXCLUSIVE_LANE or is_free(self.fd, ANY_HOLDER):
+            yield 1 - self.lane
+
+    def _stop_in(self, lane: int) -> int:
+        return LANE_BASES[lane] + self.number
+
+    def _before_in(self, lane: int) -> bytes:
+        return write_lock(_lane_start(lane), self._stop_in(lane))
 
     def insist(self) -> None:
         """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
@@ -104,17 +113,25 @@ def _find_from(fd: int, start: int, stop: int) -> int | None:
     return None
 
 
-def take_seat(fd: int) -> int:
-    """Lock a free seat and return its number: a low one, found without looking at all that are taken."""
+def take_seat(fd: int) -> int | None:
+    """Lock a free seat and return its number: a low one, found without looking at all that are taken.
+
+    None if all are taken, as they are while somebody removes the file.
+    """
     span = 1
-    for attempt in range(1000):
+    for _ in range(30):
         seat = int.from_bytes(os.urandom(2)) % span
         if try_lock(fd, write_lock(SEATS + seat, SEATS + seat + 1)):
             return seat
         span = min(span * 4, SEAT_COUNT)
-        if attempt > 20:
-            sleep(0.001)  # somebody who removes the file has all seats for a moment
-    raise LockError(f"no seat is free: {SEAT_COUNT} contenders stand at one lock, or a stopped process removes it")
+    return None
+
+
+def all_seats(fd: int) -> Iterator[int]:
+    """Find every seat that somebody else has, in no order."""
+    for start, stop, _ in find_all(fd, SEATS, SEATS + SEAT_COUNT):
+        if stop - start == 1:
+            yield start - SEATS
 
 
 def leave_queue(fd: int, keep_seat: bool) -> None:
@@ -157,5 +174,6 @@ def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:
 def all_tickets(fd: int) -> Iterator[tuple[int, int]]:
     """Find the (ticket, lane) of every waiter but this one, in no order."""
     for lane in (EXCLUSIVE_LANE, SHARING_LANE):
-        for start, _, _ in find_all(fd, _lane_start(lane), _LANE_STOPS[lane]):
-            yield start - LANE_BASES[lane], lane
+        for start, stop, _ in find_all(fd, _lane_start(lane), _LANE_STOPS[lane]):
+            if stop - start == 1:  # else somebody removes the file
+                yield start - LANE_BASES[lane], lane

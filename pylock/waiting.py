@@ -5,13 +5,13 @@ from __future__ import annotations
 from time import monotonic
 
 from . import process
-from .bells import Bell, ring
-from .bytemap import EXCLUSIVE_LANE, SHARING_LANE
-from .byterange import is_free
+from .bells import Bell, is_unheard, ring
+from .byterange import is_free, let_go
 from .errors import NotHeld
 from .grants import attempt, put_record
 from .lockfile import seat_slot
-from .tickets import ANY_HOLDER, Ticket, first_waiter, leave_queue, seat_to_ring, take_seat
+from .modes import EXCLUSIVE
+from .tickets import ANY_HOLDER, Ticket, leave_queue, seat_to_ring, take_seat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,20 +24,27 @@ PATIENCE = 0.001
 """Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
 SAFETY = 0.125
 """Seconds between two looks of the next in turn, for what no bell tells: a killed holder, another host."""
-SAFETY_BEHIND = 0.5
-"""Seconds between two looks of those who stand further back."""
+SAFETY_BEHIND = (0.1, 0.2, 0.4, 0.5)
+"""Seconds between two looks of those who stand further back; the last one again and again."""
 
 
-def wait(fd: int, request: Request, deadline: float | None) -> Steps[Grant | None]:
-    """Queue up at the lock opened as fd; return the grant, or None once the deadline (monotonic) has passed."""
+def wait(fd: int, request: Request, deadline: float | None, nested: bool = False) -> Steps[Grant | None]:
+    """Queue up at the lock opened as fd; return the grant, or None once the deadline (monotonic) has passed.
+
+    ``nested``: past the queue, for who is inside the lock already. Raises Gone if the file was removed meanwhile.
+    """
     generation = process.generation
+    while (seat := take_seat(fd)) is None:  # somebody removes the file
+        if deadline is not None and monotonic() >= deadline:
+            return None
+        yield -1, 0.005
     granted = None
-    seat = take_seat(fd)
-    bell = Bell(request.path, seat, request.directory.file_mode)  # before the ticket: who sees that may ring
+    bell = Bell(request.path, seat)
     try:
+        bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring
         put_record(fd, request, request.record(None), request.slot_offset(seat_slot(seat)))
         ticket = Ticket(fd, request.mode.lane, request.priority, seat)
-        granted = yield from _take_turns(fd, request, ticket, bell, deadline)
+        granted = yield from _take_turns(fd, request, ticket, bell, deadline, nested)
         return granted
     finally:
         if process.generation != generation:
@@ -47,8 +54,11 @@ def wait(fd: int, request: Request, deadline: float | None) -> Steps[Grant | Non
 
 
 def _leave(fd: int, request: Request, granted: bool) -> None:
-    leave_queue(fd, keep_seat=granted and request.mode.seated)
-    if not (granted and request.mode.sole):
+    if granted:
+        leave_queue(fd, keep_seat=request.mode.seated)
+    else:
+        let_go(fd)
+    if not (granted and request.mode is EXCLUSIVE):
         # The bell may have rung for this waiter only: it is a baton.
         ring_next(fd, request, request.mode if granted else None)
 
@@ -60,16 +70,22 @@ def ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> Non
         ring(request.path, seat)
 
 
-def _take_turns(fd: int, request: Request, ticket: Ticket, bell: Bell, deadline: float | None) -> Steps[Grant | None]:
-    lookout = _Lookout(fd, request)
-    stuck = False
+def _take_turns(
+    fd: int, request: Request, ticket: Ticket, bell: Bell, deadline: float | None, nested: bool
+) -> Steps[Grant | None]:
+    lookout = _Lookout(fd, request, ticket)
+    behind = iter(SAFETY_BEHIND)
+    stuck = patient = False
     while True:
-        first = ticket.is_first(request.terms.fair)
+        fair = request.learn(fd).fair
+        request.check_attainable()
+        first = nested or ticket.is_first(fair)
         if (first or stuck) and (granted := attempt(fd, request, ticket.seat)):
             return granted
-        seconds = SAFETY_BEHIND + ticket.seat % 16 * 0.01
         if first:
-            seconds = SAFETY if ticket.pending else PATIENCE
+            seconds = SAFETY if patient else PATIENCE
+        else:
+            seconds = next(behind, SAFETY_BEHIND[-1]) + ticket.seat % 16 * 0.01
         if deadline is not None:
             left = deadline - monotonic()
             if left <= 0:
@@ -79,23 +95,30 @@ def _take_turns(fd: int, request: Request, ticket: Ticket, bell: Bell, deadline:
         if rung:
             bell.silence()
         elif first:
+            patient = True
             ticket.insist()
-        stuck = not rung and not first and lookout.sees_stuck_queue()
+        stuck = not rung and not first and lookout.sees_stuck_queue(fair)
 
 
 class _Lookout:
-    """Notices a queue that does not move although the lock is free, because its first waiter is stopped."""
+    """Notices a queue that does not move because its first waiter is stopped."""
 
-    __slots__ = ("_fd", "_front", "_request")
+    __slots__ = ("_fd", "_fronts", "_request", "_ticket", "_was_free")
 
-    def __init__(self, fd: int, request: Request) -> None:
+    def __init__(self, fd: int, request: Request, ticket: Ticket) -> None:
         self._fd = fd
         self._request = request
-        self._front: tuple[int | None, ...] | None = None
+        self._ticket = ticket
+        self._fronts: list[int] = []
+        self._was_free = False
 
-    def sees_stuck_queue(self) -> bool:
-        """Whether the lock was open and free, behind the same first waiters, at this look and the last one."""
-        before, self._front = self._front, None
-        if is_free(self._fd, ANY_HOLDER) and self._request.learn(self._fd).limit:
-            self._front = tuple(first_waiter(self._fd, lane) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
-        return self._front is not None and self._front == before
+    def sees_stuck_queue(self, fair: bool) -> bool:
+        """Whether those in front neither heard the bell that we rang at the last look, nor took the free lock."""
+        path, before, was_free = self._request.path, self._fronts, self._was_free
+        self._fronts = fronts = self._ticket.fronts(fair)
+        self._was_free = is_free(self._fd, ANY_HOLDER) and self._request.terms.limit > 0
+        if fronts == before and ((was_free and self._was_free) or all(is_unheard(path, seat) for seat in fronts)):
+            return True
+        for seat in fronts:
+            ring(path, seat)
+        return False

@@ -293,7 +293,7 @@ def main() -> int:
     for count in counts:
         report = Soak(count, arguments.seed).run(arguments.seconds / len(counts))
         print(f"{count:3} processes, seed {arguments.seed}, {report}", flush=True)
-        for violation in report.violations[:20]:
+        for violation in report.violations[:5]:
             print("   ", violation)
         failed = failed or bool(report.violations)
     return int(failed)

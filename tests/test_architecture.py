@@ -15,7 +15,7 @@ PACKAGE = ROOT / "pylock"
 
 LAYERS = [
     "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
-    "lockfile", "units", "tickets", "bells", "request", "grants", "waiting", "blocks", "removal", "census", "survival",
+    "lockfile", "units", "tickets", "bells", "removal", "request", "grants", "waiting", "blocks", "census", "survival",
     "locks", "definitions", "survey", "__init__",
 ]  # fmt: skip
 """From the ground up: a module imports only those before it. Imports for annotations alone do not count."""

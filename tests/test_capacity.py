@@ -135,21 +135,23 @@ def test_raising_rings_and_does_not_leave_it_to_the_safety_look(
     contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pylock.define("x", capacity=0)
-    contenders().start_acquiring("x", "shared")
+    waiter = contenders()
+    waiter.start_acquiring("x", "shared")
+    waiter.stop()  # so that it does not look by itself
     rung: list[Any] = []
     monkeypatch.setattr("pylock.waiting.ring", lambda path, seat: rung.append(seat))
     pylock.define("x", capacity=1)
     assert len(rung) == 1
 
 
-def test_waiter_whose_weight_no_longer_fits_keeps_waiting(contenders: type[Contender]) -> None:
+def test_waiter_whose_weight_no_longer_fits_is_told_and_blocks_nobody(contenders: type[Contender]) -> None:
     pylock.define("x", capacity=0)
-    contender = contenders()
-    contender.start_acquiring("x", "shared", weight=3)
+    large, small = contenders(), contenders()
+    large.start_acquiring("x", "shared", weight=3)
+    small.start_acquiring("x", "shared", weight=1)
     pylock.define("x", capacity=2)
-    waiting("x", 1)
-    pylock.define("x", capacity=3)
-    granted(contender)
+    assert large.answer() == "DefinitionMismatch"
+    granted(small)
 
 
 def test_policy_can_be_changed_and_is_kept(directory: Any) -> None:

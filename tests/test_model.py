@@ -101,9 +101,9 @@ class LockMachine(RuleBasedStateMachine):
             return
         assert not may or self.waiters, "refused although the lock is free and nobody waits"
         contender.steps = waiting.wait(contender.hold._fd, contender.hold._request, None)
-        self.step(contender, None)
-        if contender not in self.holders:
-            self.waiters.append(contender)
+        self.waiters.append(contender)
+        if self.step(contender, None):
+            self.waiters.remove(contender)
         self.settle()
 
     @precondition(lambda self: self.holders)
@@ -143,7 +143,7 @@ class LockMachine(RuleBasedStateMachine):
         self.settle()
 
     def step(self, contender: Contender, rung: bool | None) -> bool:
-        """Let the waiter look once; tell whether it was granted."""
+        """Let the waiter look once; tell whether it left the queue."""
         may = compatible(contender, self.holders, self.capacity)
         try:
             _, seconds = next(contender.steps) if rung is None else contender.steps.send(rung)
@@ -152,6 +152,11 @@ class LockMachine(RuleBasedStateMachine):
             contender.steps = None
             assert may, f"{contender} was granted against the model, beside {self.holders}"
             self.granted(contender)
+            return True
+        except pylock.DefinitionMismatch:
+            assert contender.mode == "PR"
+            assert 0 < self.capacity < contender.weight
+            contender.hold._close()
             return True
         contender.sleeps.append(seconds)
         return False

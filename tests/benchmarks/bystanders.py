@@ -2,7 +2,8 @@
 
 Two processes hand a lock to each other, each holding it asleep for 2 ms, while N more wait at the lowest priority. In
 `contention` the many take part; here only what their being there costs is measured. Only pylock has priorities, so
-there is nothing to compare with but the same without bystanders.
+there is nothing to compare with but the same with one bystander. With none at all, policy shared-first lets each of
+the two take the lock twice running.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Scene:
                 self.deadline[0] = monotonic_ns() + round(self.seconds * 1e9)
                 before, begun = cpu_seconds(bystanders), monotonic()
             finish(two)
-            each = (cpu_seconds(bystanders) - before) / (monotonic() - begun) / max(self.count, 1)
+            each = (cpu_seconds(bystanders) - before) / (monotonic() - begun) / self.count
         count = sum(self.hand_overs)
         return sum(self.nanoseconds) / 1e9 / max(count, 1), count / self.seconds, each, float(sum(self.intrusions))
 
@@ -88,7 +89,7 @@ class Scene:
 
 
 def tables(quick: bool) -> list[Table]:
-    counts, seconds, rounds = ((0, 10, 100), 0.5, 1) if quick else ((0, 10, 100, 500), 0.8, 3)
+    counts, seconds, rounds = ((1, 10, 100), 0.5, 1) if quick else ((1, 10, 100, 500), 0.8, 3)
     found = interleaved(
         rounds, {(policy, count): Scene(policy, count, seconds).run for policy in POLICIES for count in counts}
     )
@@ -97,7 +98,7 @@ def tables(quick: bool) -> list[Table]:
         [
             "policy and bystanders",
             "CPU µs/hand-over",
-            "x with none",
+            "x with one",
             "hand-overs/s",
             "bystander CPU ms/s",
             "intrusions",
@@ -121,6 +122,6 @@ def tables(quick: bool) -> list[Table]:
     for policy in POLICIES:
         growth = found[policy, counts[-1]][0] / found[policy, counts[0]][0]
         table.verdicts.append(
-            at_most(f"{policy}: CPU per hand-over, {counts[-1]} bystanders by none", NO_GROWTH, growth)
+            at_most(f"{policy}: CPU per hand-over, {counts[-1]} bystanders by {counts[0]}", NO_GROWTH, growth)
         )
     return [table]

@@ -58,7 +58,7 @@ def finish(pids: Iterable[int]) -> None:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the CPU time that the children have had. Source: kernel.org, scheduler/sched-stats, /proc/PID/schedstat."""
+    """Return the CPU time that the children have had. Source: the kernel's sched-stats.rst, /proc/PID/schedstat."""
     return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
 
 

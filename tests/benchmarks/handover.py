@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from random import uniform
+from random import sample
 from time import monotonic_ns, sleep
 
 from .children import PATIENCE, children
@@ -32,18 +32,22 @@ def wait_again_and_again(peer: Peer, path: str, line: Connection) -> None:
 
 
 @contextmanager
-def pair(peer: Peer) -> Iterator[partial[Sample]]:
-    """Start the child that waits, and give the measure of one hand-over to it."""
+def pair(peer: Peer, rounds: int) -> Iterator[partial[Sample]]:
+    """Start the child that waits, and give the measure of one hand-over to it.
+
+    One who polls is met at every moment between two looks: the rounds are spread evenly over them, in no order.
+    """
     path = peer.path("handover")
+    moments = iter([peer.poll * place / rounds for place in sample(range(rounds), rounds)])
     ours, theirs = Pipe()
     with ours, theirs, children([partial(wait_again_and_again, peer, path, theirs)]):
-        yield partial(hand_over, peer, path, ours)
+        yield partial(hand_over, peer, path, ours, moments)
 
 
-def hand_over(peer: Peer, path: str, line: Connection) -> Sample:
+def hand_over(peer: Peer, path: str, line: Connection, moments: Iterator[float]) -> Sample:
     with peer.make(path):
         line.send(True)
-        sleep(SETTLED + uniform(0, peer.poll))  # one who polls is met at any moment between two looks
+        sleep(SETTLED + next(moments))
         released = monotonic_ns()
     if not line.poll(PATIENCE):
         raise TimeoutError(f"the waiter for {peer.name} was never granted the lock")
@@ -51,14 +55,15 @@ def hand_over(peer: Peer, path: str, line: Connection) -> Sample:
 
 
 def tables(quick: bool) -> list[Table]:
+    rounds = 12 if quick else 50
     with ExitStack() as stack:
-        measures = {peer.name: stack.enter_context(pair(peer)) for peer in waiting_peers()}
-        medians = interleaved(12 if quick else 50, measures)
+        measures = {peer.name: stack.enter_context(pair(peer, rounds)) for peer in waiting_peers()}
+        medians = interleaved(rounds, measures)
     cost = {name: sample[0] for name, sample in medians.items()}
     table = Table(
         "Hand-over to one who sleeps",
         ["lock", "median µs", "x raw", "pylock is faster by"],
-        "From just before the release to the waiter's next statement. Who polls is met at a random moment.",
+        "From just before the release to the waiter's next statement. Who polls is met at all moments between looks.",
     )
     for name, seconds in cost.items():
         table.rows.append([name, micro(seconds), times(seconds, cost[RAW.name]), times(seconds, cost[PYLOCK.name])])

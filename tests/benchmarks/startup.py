@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+import pylock
+
 from .common import Sample, Table, at_most, interleaved, number, verdict
 from .peers import installed
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(pylock.__file__).resolve().parents[1]
 NOTHING = "nothing"
 MOST_MILLISECONDS = 15.0
 UNWANTED = ("asyncio", "subprocess", "ctypes", "typing", "dataclasses", "enum", "re", "json")

@@ -15,7 +15,7 @@ from .children import Gate, children, finish, shared_integers
 from .common import Table, at_most, number
 from .peers import FAIR, PYLOCK, Peer, waiting_peers
 
-QUEUE = 10
+QUEUE = 30
 MOST_WAKE_UPS = 10.0
 
 
