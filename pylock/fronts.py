@@ -6,8 +6,6 @@ it is readable, at most that long, and send back whether it became readable.
 
 from __future__ import annotations
 
-from math import ceil
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
@@ -28,12 +26,17 @@ def drive(steps: Steps[Result]) -> Result:
             poll = select.poll()
             if fd >= 0:
                 poll.register(fd, select.POLLIN)
-            fd, seconds = steps.send(bool(poll.poll(ceil(seconds * 1000))))
+            rung = poll.poll(_milliseconds(seconds))
+            fd, seconds = steps.send(bool(rung))
     except StopIteration as stop:
         result: Result = stop.value
         return result
     finally:
         steps.close()
+
+
+def _milliseconds(seconds: float) -> int:
+    return -int(-seconds * 1000 // 1)
 
 
 async def drive_async(steps: Steps[Result]) -> Result:

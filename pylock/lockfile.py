@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import stat
-from binascii import crc32
 from errno import EISDIR, ELOOP, ENOENT, ENXIO, ESPIPE, ESTALE
 from time import sleep, time_ns
 
@@ -43,6 +42,7 @@ LEAST_TOKEN, MOST_TOKEN = 10**15, 10**16 - 1
 SUFFIX = ".lock"
 _LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
 _LARGEST_HEADER = 1 << 26
+_CHECK_MODULUS = 4_294_967_291  # the largest prime below 2^32; a CRC would have to load a library
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -141,7 +141,7 @@ def write_header(name: str, definition: Definition) -> bytes:
         f'{{"pylock":{FORMAT},"name":{quote(name)},"capacity":{capacity},"policy":{policy}'
         f',"defined":{"true" if definition.defined else "false"}'
     )
-    check = crc32(text.encode("utf-8", "surrogatepass"))
+    check = int.from_bytes(text.encode("utf-8", "surrogatepass")) % _CHECK_MODULUS
     return _line(f'{text},"check":"{check:08x}"}}', header_size(name))
 
 

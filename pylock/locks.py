@@ -14,14 +14,11 @@ from .blocks import blocks_around, enter_block, inside, is_inside, refuse_deadlo
 from .byterange import is_free, let_go
 from .descriptors import FRESH, HOT, close, put_away, take_idle
 from .errors import LockError, LockLost, LockTimeout, NotHeld, Unsupported, WouldBlock
-from .fronts import drive, drive_async
 from .grants import attempt
 from .lockfile import Gone, explained, is_at, open_file
 from .modes import NULL
-from .removal import finish_removal
 from .request import request_for
-from .tickets import ANY_HOLDER, ANY_WAITER, may_skip_queue
-from .waiting import PATIENCE, ring_next, wait
+from .tickets import ANY_HOLDER, ANY_WAITER, PATIENCE, may_skip_queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from .enums import Mode
     from .fronts import Steps
     from .grants import Grant
+    from .modes import ModeRule
     from .request import Request
 
 _NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
@@ -131,6 +129,8 @@ class Lock:
         hold = Hold(self._request)
         try:
             if not hold._take():
+                from .fronts import drive
+
                 drive(self._steps(hold, timeout, waits_as_task=False))
             self._note(hold)
         except BaseException as error:
@@ -144,6 +144,8 @@ class Lock:
         hold = Hold(self._request)
         try:
             if not hold._take():
+                from .fronts import drive_async
+
                 await drive_async(self._steps(hold, timeout, waits_as_task=True))
             self._note(hold)
         except BaseException as error:
@@ -309,7 +311,7 @@ class Hold:
             inside.pop(fd, None)
             let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
             if not (nobody_waits := is_free(fd, ANY_WAITER)):
-                ring_next(fd, self._request)
+                _ring_next(fd, self._request)
         except BaseException as error:
             close(fd)
             _explain(error, self._request)
@@ -387,10 +389,12 @@ class Hold:
             elif self._may_skip_queue():
                 self._grant = attempt(fd, request)
                 if self._grant is not None and not request.mode.sole:
-                    ring_next(fd, request, request.mode)  # others who share may join now
+                    _ring_next(fd, request, request.mode)  # others who share may join now
             return self._grant is not None
         except Gone:
             self._close()
+            from .removal import finish_removal
+
             finish_removal(request.path)
         except OSError as error:
             self._close()
@@ -430,6 +434,8 @@ class Hold:
 
     def _wait(self, deadline: float | None, nested: bool) -> Steps[None]:
         """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
+        from .waiting import wait
+
         while True:
             try:
                 self._grant = yield from wait(self._fd, self._request, deadline, nested)
@@ -446,6 +452,12 @@ class Hold:
         fd, self._fd = self._fd, -1
         if fd >= 0 and self._generation == process.generation:
             close(fd)
+
+
+def _ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> None:
+    from .waiting import ring_next  # with all that belongs to waiting, which most programs never need
+
+    ring_next(fd, request, holding)
 
 
 def check_timeout(timeout: float | None) -> None:

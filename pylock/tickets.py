@@ -39,6 +39,9 @@ _ARRIVAL_EPOCH = 1_577_836_800_000  # ms: 2020-01-01, so that 41 bits last until
 _ARRIVAL_MASK = (1 << (CLASS_SHIFT - ARRIVAL_SHIFT)) - 1
 _LANE_STOPS = (LANE_BASES[1], END)
 
+PATIENCE = 0.001
+"""Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
+
 ANY_WAITER = write_lock(PENDING, END)
 ANY_HOLDER = write_lock(ROOM, UNITS + UNIT_COUNT)
 _ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)

@@ -11,7 +11,7 @@ from .errors import NotHeld
 from .grants import attempt, put_record
 from .lockfile import seat_slot
 from .modes import EXCLUSIVE
-from .tickets import ANY_HOLDER, Ticket, leave_queue, seat_to_ring, take_seat
+from .tickets import ANY_HOLDER, PATIENCE, Ticket, leave_queue, seat_to_ring, take_seat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .modes import ModeRule
     from .request import Request
 
-PATIENCE = 0.001
-"""Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
 SAFETY = 0.125
 """Seconds between two looks of the next in turn, for what no bell tells: a killed holder, another host."""
 SAFETY_BEHIND = (0.1, 0.2, 0.4, 0.5)

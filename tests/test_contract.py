@@ -13,6 +13,8 @@ import pytest
 from contender import Contender, until, waiting
 
 import pylock
+from pylock import tickets
+from pylock import waiting as waiting_room
 
 SOLE = ["EX", "PW"]
 EVERY_MODE = ["NL", "CR", "CW", "PR", "PW", "EX"]
@@ -212,7 +214,7 @@ def test_waiter_asks_for_little_cpu() -> None:
         lock = pylock.lock("x", timeout=0.5)
         hold = pylock.locks.Hold(lock._request)
         assert not hold._take()
-        steps = pylock.waiting.wait(hold._fd, lock._request, time.monotonic() + 0.5)
+        steps = waiting_room.wait(hold._fd, lock._request, time.monotonic() + 0.5)
         _, seconds = next(steps)
         slept = [seconds]
         try:
@@ -224,7 +226,7 @@ def test_waiter_asks_for_little_cpu() -> None:
         finally:
             steps.close()
             hold._close()
-        assert slept[0] <= pylock.waiting.PATIENCE, "the first look is soon, to make newcomers queue"
+        assert slept[0] <= tickets.PATIENCE, "the first look is soon, to make newcomers queue"
         assert all(seconds >= 0.1 for seconds in slept[1:])
 
 

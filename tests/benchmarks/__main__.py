@@ -1,8 +1,8 @@
 """Print the tables of all questions, or of those named: `PYTHONPATH=.:tests python -m benchmarks [NAME...] [--quick]`.
 
-The whole run takes about four minutes, with --quick half a minute. Lock files are put in memory, where that can be had,
-so that no disk has a say; with --in DIRECTORY elsewhere. ext4 without a journal, which virtual machines often have, is
-slow to make files (and FIFOs: bells) where some were removed in the last seconds; that shows in contention.
+The whole run takes four to five minutes, with --quick half a minute. Lock files are put in memory, where that can be
+had, so that no disk has a say; with --in DIRECTORY elsewhere. ext4 without a journal, which virtual machines often
+have, is slow to make a file (or a FIFO: a bell) where many were removed in the last seconds; contention shows that.
 """
 
 from __future__ import annotations
