@@ -22,6 +22,7 @@ from .tickets import ANY_HOLDER, ANY_WAITER, PATIENCE, may_skip_queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
     from types import TracebackType
     from typing import Self
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .fronts import Steps
     from .grants import Grant
     from .modes import ModeRule
+
+    Front = Callable[[Steps[None]], None]
     from .request import Request
 
 _NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
@@ -119,10 +122,11 @@ class Lock:
             raise
         return hold
 
-    def acquire(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
+    def acquire(self, timeout: float | None = _OWN_TIMEOUT, front: Front | None = None) -> Hold:
         """Wait for the lock and return the hold.
 
         ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that the Lock was made with.
+        ``front`` takes the steps of the wait if there is one; by default `fronts.drive`, which blocks this thread.
         Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, OSError. On any exception, from a
         signal handler too, nothing is left held or queued.
         """
@@ -131,7 +135,7 @@ class Lock:
             if not hold._take():
                 from .fronts import drive
 
-                drive(self._steps(hold, timeout, waits_as_task=False))
+                (front or drive)(self._steps(hold, timeout, waits_as_task=False))
             self._note(hold)
         except BaseException as error:
             hold._close()

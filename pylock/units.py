@@ -20,7 +20,7 @@ def piece_lock(start: int, stop: int) -> bytes:
 
 def take_units(fd: int, weight: int, limit: int) -> Pieces | None:
     """Lock ``weight`` free units below ``limit``; None if there are not as many."""
-    if weight > limit or not _may_have_room(fd, limit):
+    if weight > limit or not may_have_room(fd, limit):
         return None
     span = 4
     while span <= limit - weight:
@@ -32,7 +32,8 @@ def take_units(fd: int, weight: int, limit: int) -> Pieces | None:
     return take_lowest(fd, weight, limit)
 
 
-def _may_have_room(fd: int, limit: int) -> bool:
+def may_have_room(fd: int, limit: int) -> bool:
+    """Whether there might be a free unit below the limit; certainly not while somebody holds all of them."""
     held = find(fd, piece_lock(0, limit))
     return held is None or held[0] > UNITS or held[1] < UNITS + limit
 

@@ -12,6 +12,7 @@ from .grants import attempt, put_record
 from .lockfile import seat_slot
 from .modes import EXCLUSIVE
 from .tickets import ANY_HOLDER, PATIENCE, Ticket, leave_queue, seat_to_ring, take_seat
+from .units import may_have_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ class _Lookout:
         self._was_free = is_free(self._fd, ANY_HOLDER) and self._request.terms.limit > 0
         if fronts == before and ((was_free and self._was_free) or all(is_unheard(path, seat) for seat in fronts)):
             return True
-        for seat in fronts:
-            ring(path, seat)
+        if self._might_be_granted():
+            for seat in fronts:
+                ring(path, seat)
         return False
+
+    def _might_be_granted(self) -> bool:
+        """Whether only the queue is in the way."""
+        request = self._request
+        if request.mode.lock is not None:
+            return is_free(self._fd, request.mode.lock)
+        return request.terms.limit > 0 and may_have_room(self._fd, request.terms.limit)

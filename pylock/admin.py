@@ -1,0 +1,172 @@
+"""The commands that look after locks: status, set, init, clean, signals."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from . import signals
+from .cli import complain
+from .definitions import define
+from .directories import resolve
+from .lockfile import UNLIMITED
+from .options import UsageError
+from .survey import LockStatus, inspect, status
+from .table import as_json, as_table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .options import Values
+
+WATCH_SECONDS = 1.0
+DRAIN_SECONDS = 0.1
+
+
+def _at_most_one(operands: list[str], what: str) -> str | None:
+    if len(operands) > 1:
+        raise UsageError(f"one {what} at most, not {' '.join(operands)}")
+    return operands[0] if operands else None
+
+
+def _exactly_one(operands: list[str], what: str) -> str:
+    if len(operands) != 1:
+        raise UsageError(f"needs one {what}, not {len(operands)}")
+    return operands[0]
+
+
+def show_status(values: Values, operands: list[str]) -> int:
+    name = _at_most_one(operands, "NAME")
+    directory = values.get("directory")
+    if values.get("quiet"):
+        if name is None:
+            raise UsageError("--quiet needs a NAME")
+        return int(bool(inspect(name, directory).holders))
+    if values.get("watch"):
+        return _watch(name, directory)
+    locks = _look(name, directory)
+    print(as_json(locks) if values.get("json") else as_table(locks, resolve(directory).path))
+    return 0
+
+
+def _look(name: str | None, directory: str | None) -> tuple[LockStatus, ...]:
+    return status(directory) if name is None else (inspect(name, directory),)
+
+
+def _watch(name: str | None, directory: str | None) -> int:
+    path = resolve(directory).path
+    try:
+        from rich.live import Live
+        from rich.text import Text
+    except ImportError:
+        return _watch_plainly(name, directory)
+    with Live(auto_refresh=False, screen=sys.stdout.isatty()) as live:
+        while True:
+            live.update(Text(as_table(_look(name, directory), path)), refresh=True)
+            time.sleep(WATCH_SECONDS)
+
+
+def _watch_plainly(name: str | None, directory: str | None) -> int:
+    path = resolve(directory).path
+    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
+    while True:
+        print(f"{clear}{as_table(_look(name, directory), path)}", flush=True)
+        time.sleep(WATCH_SECONDS)
+
+
+def change_definition(values: Values, operands: list[str]) -> int:
+    name = _exactly_one(operands, "NAME")
+    capacity, policy, directory = values.get("capacity"), values.get("policy"), values.get("directory")
+    if capacity is None and policy is None and not values.get("drain"):
+        raise UsageError("nothing to set; use --capacity, --policy or --drain")
+    before = inspect(name, directory)
+    if capacity is not None or policy is not None:
+        define(name, capacity=capacity, policy=policy, directory=directory)
+    after = inspect(name, directory)
+    print(f'"{name}": {_changes(before, after)}')
+    print(f"{_count(len(after.holders), 'holder')}, {_count(len(after.waiters), 'waiter')}{_effect(after)}")
+    if values.get("drain"):
+        _drain(name, directory)
+    return 0
+
+
+def _changes(before: LockStatus, after: LockStatus) -> str:
+    old, new = before.definition, after.definition
+    changes = []
+    if old.capacity != new.capacity:
+        changes.append(f"capacity {capacity_text(old.capacity)} -> {capacity_text(new.capacity)}")
+    if old.policy != new.policy:
+        changes.append(f"policy {old.policy} -> {new.policy}")
+    return ", ".join(changes) or f"unchanged: capacity {capacity_text(new.capacity)}, policy {new.policy}"
+
+
+def capacity_text(capacity: int) -> str:
+    return "unlimited" if capacity == UNLIMITED else "0 (closed)" if capacity == 0 else str(capacity)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _effect(after: LockStatus) -> str:
+    if after.definition.capacity == 0:
+        return "; the holders go on, nobody else starts"
+    over = after.used - after.definition.capacity
+    return f"; {over} units too many are held, which nobody gets when they are let go" if over > 0 else ""
+
+
+def _drain(name: str, directory: str | None) -> None:
+    told = 0
+    while holders := inspect(name, directory).holders:
+        if told != len(holders):
+            told = len(holders)
+            complain(f'waiting for {_count(told, "holder")} of "{name}", first {holders[0]}')
+        time.sleep(DRAIN_SECONDS)
+
+
+def make_directory(values: Values, operands: list[str]) -> int:
+    path = os.path.abspath(_exactly_one(operands, "DIR"))
+    group = values.get("group")
+    gid = -1
+    if group is not None:
+        import grp
+
+        try:
+            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise UsageError(f"there is no group {group!r}") from None
+    mode = 0o1777 if group is None else 0o2770
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path) or os.path.islink(path):
+            raise
+    os.chown(path, -1, gid)
+    os.chmod(path, mode)
+    print(f"{path}: mode {mode:04o}, for {'everybody' if group is None else f'group {group}'}")
+    print(f"use it with: export PYLOCK_DIR={path}")
+    return 0
+
+
+def clean_directory(values: Values, operands: list[str]) -> int:
+    from .removal import clean
+
+    where = resolve(_at_most_one(operands, "DIR"))
+    dry_run = bool(values.get("dry_run"))
+    count = 0
+    for name in clean(where, dry_run):
+        print(f"{'would remove' if dry_run else 'removed'} {name}")
+        count += 1
+    if where.remote:
+        print(f"lock files stay: {where.path} is on {where.mount.type}, where other hosts may still be opening them")
+    if not count:
+        print(f"nothing to remove in {where.path}")
+    return 0
+
+
+def list_signals(values: Values, operands: list[str]) -> int:
+    if operands:
+        raise UsageError("signals takes no operands")
+    for name, number in signals.signals().items():
+        print(f"{number:3} {name}")
+    return 0

@@ -1,0 +1,105 @@
+"""The waiting line: what ``pylock run`` says on standard error while it waits."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from math import ceil
+from time import monotonic
+
+from .census import opened, shorten, take_census
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .fronts import Result, Steps
+    from .request import Request
+
+FIRST = 1.0
+"""Seconds of waiting that are not worth a word."""
+AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
+
+
+def drive_announcing(steps: Steps[Result], request: Request) -> Result:
+    """Like `fronts.drive`, with a waiting line."""
+    line = _WaitingLine(request)
+    try:
+        fd, seconds = next(steps)
+        while True:
+            poll = select.poll()
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
+            until = monotonic() + seconds
+            while True:
+                pause = min(until, line.due) - monotonic()
+                rung = bool(poll.poll(max(ceil(pause * 1000), 0)))
+                if monotonic() >= line.due:
+                    line.show()
+                if rung or monotonic() >= until:
+                    break
+            fd, seconds = steps.send(rung)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        steps.close()
+        line.end()
+
+
+class _WaitingLine:
+    """One line, kept up to date in place on a terminal, repeated once a minute elsewhere."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._begun = monotonic()
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = False
+        self.due = self._begun + FIRST
+
+    def show(self) -> None:
+        now = monotonic()
+        self.due = now + (AGAIN_ON_TERMINAL if self._on_terminal else AGAIN)
+        self._write(self._text(now - self._begun))
+
+    def end(self) -> None:
+        if self._shown and self._on_terminal:
+            self._emit("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        self._shown = True
+        if self._on_terminal:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            self._emit(f"\r\x1b[K{shorten(text, max(columns - 1, 20))}")
+        else:
+            self._emit(text + "\n")
+
+    def _emit(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):  # nobody is there to read it
+            self.due = float("inf")
+
+    def _text(self, waited: float) -> str:
+        request = self._request
+        with opened(request.path, request.directory.remote) as fd:
+            holders, waiters = take_census(fd, request.header_size) if fd >= 0 else ((), ())
+        text = f'pylock: waiting {_duration(waited)} for "{request.name}" ({request.mode.name})'
+        place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
+        if place:
+            text += f", place {place} of {len(waiters)}"
+        if request.terms.limit == 0:
+            text += ", which is closed"
+        if holders:
+            more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+            text += f", held by {holders[0]} (user {holders[0].user}){more}"
+        return text
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

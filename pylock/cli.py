@@ -1,0 +1,79 @@
+"""The command ``pylock``: finds the command, has its words parsed, and turns every failure into one line.
+
+Nothing of pylock's own is ever written to standard output but what was asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .errors import LockError
+from .options import UsageError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .options import Command
+
+FAILED = 125
+"""Exit status of pylock's own failures: not one that commands use. Source: coreutils, timeout and env."""
+
+
+def main(words: list[str] | None = None) -> int:
+    """Carry out the command line and return the exit status."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        return _dispatch(words)
+    except UsageError as error:
+        return complain(str(error))
+    except (LockError, OSError, ValueError) as error:
+        return complain(str(error))
+    except KeyboardInterrupt:
+        from .dying import die_of
+
+        return die_of(2)
+
+
+def complain(text: str) -> int:
+    """Say what is wrong, and return the exit status for it."""
+    try:
+        sys.stderr.write(f"pylock: {text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # standard error is closed: there is nobody to tell
+        pass
+    return FAILED
+
+
+def _dispatch(words: list[str]) -> int:
+    from .commands import ALL
+
+    if not words or words[0] in ("--help", "-h", "help"):
+        from .manual import overview
+
+        print(overview())
+        return 0 if words else FAILED
+    if words[0] in ("--version", "-V"):
+        from . import __version__
+
+        print(f"pylock {__version__}")
+        return 0
+    for command in ALL:
+        if command.name == words[0]:
+            return _carry_out(command, words[1:])
+    names = ", ".join(command.name for command in ALL)
+    raise UsageError(f'{words[0]!r} is not a command of pylock; use one of {names}; see "pylock --help"')
+
+
+def _carry_out(command: Command, words: list[str]) -> int:
+    values, operands, rest = parse(command, words)
+    if values.get("help"):
+        from .manual import help_text
+
+        print(help_text(command))
+        return 0
+    if rest is not None and not command.takes_command:
+        operands += rest
+    module, _, function = command.run.partition(":")
+    carry_out = getattr(__import__(module, fromlist=[function]), function)
+    if command.takes_command:
+        return int(carry_out(values, operands, rest))
+    return int(carry_out(values, operands))

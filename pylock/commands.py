@@ -1,0 +1,167 @@
+"""The commands of pylock and their options, as one table."""
+
+from __future__ import annotations
+
+from .options import Command, Option, capacity, exit_code, seconds, whole
+
+DIRECTORY = Option("directory", "d", "DIR", "lock directory; by default $PYLOCK_DIR, else the user's own")
+HELP = Option("help", "h", help="show this help")
+_LOCK, _WAIT, _COMMAND, _OUTPUT = "What to lock", "How to wait", "How to run the command", "Output and settings"
+
+RUN = Command(
+    "run",
+    "[NAME] -- COMMAND [ARG...]",
+    "Run a command under a lock; the lock is let go only after the command has ended.",
+    "pylock.runner:run_command",
+    (
+        Option(
+            "shared", "s", help="share the lock with other shared holders", name="mode", value="shared", group=_LOCK
+        ),
+        Option("exclusive", "x", help="keep all others out (the default)", name="mode", value="exclusive", group=_LOCK),
+        Option("mode", "m", "MODE", "one of the six modes, such as concurrent_read or CR", group=_LOCK),
+        Option(
+            "capacity",
+            "c",
+            "N",
+            "units that shared holders may have together; implies --shared",
+            parse=capacity,
+            group=_LOCK,
+        ),
+        Option("weight", "w", "N", "units to take of the capacity; implies --shared", parse=whole, group=_LOCK),
+        Option("policy", "", "POLICY", "shared-first or fair", group=_LOCK),
+        Option(
+            "with",
+            "",
+            "NAME[:MODE]",
+            "another lock to have at the same time; may be repeated, all or nothing",
+            name="others",
+            many=True,
+            group=_LOCK,
+        ),
+        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", group=_LOCK),
+        Option("directory", "d", "DIR", DIRECTORY.help, group=_LOCK),
+        Option(
+            "timeout",
+            "t",
+            "SECONDS",
+            "give up after so long; fractions are fine, 0 is one try",
+            parse=seconds,
+            group=_WAIT,
+        ),
+        Option("no-wait", "n", help="give up at once if the lock is not free", name="timeout", value=0.0, group=_WAIT),
+        Option("skip-if-busy", "", help="like --no-wait, but exit with 0 without running the command", group=_WAIT),
+        Option(
+            "busy-exit-code", "E", "N", "exit status if the lock could not be had (75)", parse=exit_code, group=_WAIT
+        ),
+        Option("priority", "p", "N", "-63 to 63; among those who wait, higher goes first", parse=whole, group=_WAIT),
+        Option(
+            "ignore-signal",
+            "",
+            "SIG",
+            "swallow the signal while the command runs; may be repeated",
+            name="ignore_signals",
+            many=True,
+            group=_COMMAND,
+        ),
+        Option(
+            "new-group",
+            "",
+            help="give the command a process group of its own, so that it gets each signal once",
+            group=_COMMAND,
+        ),
+        Option(
+            "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=_COMMAND
+        ),
+        Option("exec", "", help="become the command: no process of pylock stays in memory", group=_COMMAND),
+        Option("quiet", "q", help="say nothing while waiting", group=_OUTPUT),
+        Option("verbose", "v", help="say what happens", group=_OUTPUT),
+        Option("config", "", "FILE", "read settings from this file last", group=_OUTPUT),
+        HELP,
+    ),
+    (
+        ("pylock run backup -- rsync -a /data /backup", "never two backups at once"),
+        ("pylock run -t 60 nightly -- ./report.sh", "wait a minute at most; exit status 75 if in vain"),
+        ("pylock run --skip-if-busy poll -- ./poll.sh", "for cron: do nothing if the last run still goes on"),
+        ("pylock run -c 5 -w 2 licences -- ./simulate", "2 of 5 units"),
+        ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while the command cleans up after a kill"),
+    ),
+    takes_command=True,
+)
+
+STATUS = Command(
+    "status",
+    "[NAME]",
+    "Show who holds and who waits.",
+    "pylock.admin:show_status",
+    (
+        Option("json", "j", help="machine-readable: one JSON object"),
+        Option("watch", "", help="keep the table up to date until interrupted"),
+        Option("quiet", "q", help="print nothing; exit with 0 if NAME is free, 1 if it is held"),
+        DIRECTORY,
+        HELP,
+    ),
+    (("pylock status", "all locks"), ("pylock status -q backup || echo busy", "in a script")),
+)
+SET = Command(
+    "set",
+    "NAME",
+    "Change a lock's definition, also while it is held and waited for.",
+    "pylock.admin:change_definition",
+    (
+        Option("capacity", "c", "N", "units for shared holders; 0 closes the lock, unlimited opens it", parse=capacity),
+        Option("policy", "", "POLICY", "shared-first or fair"),
+        Option("drain", "", help="return only when all who hold now are gone"),
+        DIRECTORY,
+        HELP,
+    ),
+    (
+        ("pylock set maintain --capacity 0 --drain", "maintenance begins: nobody starts any more, all have ended"),
+        ("pylock set maintain --capacity unlimited", "maintenance is over: all who wait start"),
+    ),
+)
+INIT = Command(
+    "init",
+    "DIR",
+    "Make a lock directory that several users share.",
+    "pylock.admin:make_directory",
+    (Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"), HELP),
+    (("pylock init /srv/locks --group batch", "for the members of one group"),),
+)
+CLEAN = Command(
+    "clean",
+    "[DIR]",
+    "Remove idle lock files, and what killed waiters left behind; never what is in use or was defined with set.",
+    "pylock.admin:clean_directory",
+    (Option("dry-run", "", help="only say what would be removed"), HELP),
+    (("pylock clean --dry-run", "see first"),),
+)
+CHECK = Command(
+    "check",
+    "[DIR]",
+    "Find out whether a directory is fit for locks: exit status 0 if it is, 1 if not.",
+    "pylock.fitness:check_directory",
+    (
+        Option("peer", "", "HOSTCMD", 'prove exclusion with another host, reached by this prefix: "ssh host2"'),
+        Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
+        HELP,
+    ),
+    (("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),),
+)
+SIGNALS = Command(
+    "signals", "", "List the signals that can be ignored or forwarded.", "pylock.admin:list_signals", (HELP,)
+)
+COMPLETION = Command(
+    "completion", "bash|zsh|fish", "Print a completion script for the shell.", "pylock.manual:print_completion", (HELP,)
+)
+MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock.manual:print_man_page", (HELP,))
+
+ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, COMPLETION, MAN)
+
+EXIT_CODES = (
+    ("0-255", "the command's own exit status"),
+    ("75", "the lock was busy, or was not had in time (changed by --busy-exit-code)"),
+    ("125", "the request can never be met, wrong usage, or pylock itself failed"),
+    ("126", "the command is not executable"),
+    ("127", "the command was not found"),
+    ("128+n", "the command, or pylock while it waited, died of signal n (pylock dies of it too)"),
+)

@@ -1,0 +1,125 @@
+"""Settings from files, for the command only: the system's, the user's, one named by hand; a later one wins.
+
+    [resource]                              [monitor]                       [locks.maintain]
+    name = "nightly"                        ignored_signals = ["SIGTERM"]   capacity = 5
+    timeout = 60                                                            policy = "fair"
+
+Where no file is there, nothing is imported to read one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .options import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .options import Values
+
+SYSTEM_FILE = "/etc/pylock/config.toml"
+USER_FILE = "~/.config/pylock/config.toml"
+
+
+def load_settings(values: Values) -> Values:
+    """Return the command line's values, completed from the files. Raises UsageError with file and key."""
+    named = values.get("config") or os.environ.get("PYLOCK_CONFIG")
+    files = [SYSTEM_FILE, os.path.expanduser(USER_FILE)]
+    present = [path for path in files if os.path.exists(path)]
+    if named:
+        present.append(str(named))
+    settings: Values = {}
+    for path in present:
+        settings |= _read(path)
+    return settings | values
+
+
+def _read(path: str) -> Values:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return _Reader(path).settings(tables)
+
+
+class _Reader:
+    """Checks the tables of one file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def settings(self, tables: dict[str, object]) -> Values:
+        settings: Values = {}
+        for name, table in tables.items():
+            if name == "locks" and isinstance(table, dict):
+                continue  # read by definitions_in
+            known = _KEYS.get(name)
+            if known is None or not isinstance(table, dict):
+                raise self._wrong(name, name, f"is not a table of pylock; use one of {', '.join([*_KEYS, 'locks'])}")
+            for key, value in table.items():
+                if key not in known:
+                    raise self._wrong(f"{name}.{key}", key, f"is not a key of [{name}]; use {', '.join(known)}")
+                target, check, expected = known[key]
+                if not check(value):
+                    raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {value!r}")
+                settings[target] = tuple(value) if isinstance(value, list) else value
+        return settings
+
+    def _wrong(self, where: str, key: str, what: str) -> UsageError:
+        return UsageError(f"{self._path}:{self._line_of(key)}: {where} {what}")
+
+    def _line_of(self, key: str) -> int:
+        with open(self._path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.split("=")[0].strip(" []\t\n\"'").rpartition(".")[2] == key:
+                    return number
+        return 1
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str | int) for item in value)
+
+
+_Key = tuple[str, "Callable[[object], bool]", str]
+_KEYS: dict[str, dict[str, _Key]] = {
+    "resource": {
+        "name": ("name", _is_text, "a text"),
+        "mode": ("mode", _is_text, "the name of a mode"),
+        "timeout": ("timeout", _is_seconds, "a number of seconds"),
+        "weight": ("weight", _is_whole, "a whole number"),
+        "capacity": ("capacity", _is_whole, "a whole number"),
+        "policy": ("policy", _is_text, "shared-first or fair"),
+        "priority": ("priority", _is_whole, "a whole number"),
+        "reason": ("reason", _is_text, "a text"),
+        "directory": ("directory", _is_text, "a path"),
+    },
+    "monitor": {
+        "ignored_signals": ("ignore_signals", _is_texts, 'a list of signals such as ["SIGTERM"]'),
+        "new_group": ("new_group", _is_flag, "true or false"),
+        "wait_for": ("wait_for", _is_text, "command or tree"),
+        "quiet": ("quiet", _is_flag, "true or false"),
+    },
+}

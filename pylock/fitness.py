@@ -1,0 +1,230 @@
+"""``pylock check``: whether a directory is fit for locks, proven by locking between two processes.
+
+Everything that touches the directory runs in a child with a deadline, because a hung file server hangs whoever asks it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import time
+
+from .directories import resolve
+from .mounts import mount_of
+from .options import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .options import Values
+
+SECONDS = 10.0
+
+_HOLDER = """
+import sys
+import pylock
+with pylock.lock(sys.argv[2], directory=sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("released", flush=True)
+"""
+_PROBER = """
+import sys, time
+import pylock
+lock = pylock.lock(sys.argv[2], directory=sys.argv[1])
+try:
+    lock.acquire_nowait().release()
+    print("granted", flush=True)
+except pylock.WouldBlock:
+    print("refused", flush=True)
+sys.stdin.readline()
+lock.acquire(float(sys.argv[3])).release()
+begun = time.perf_counter()
+for _ in range(50):
+    with lock: pass
+print((time.perf_counter() - begun) / 50 * 1e6, flush=True)
+"""
+
+
+class Finding:
+    """One thing found out: what, why it matters, what to do. ``fit`` is False if it rules the directory out."""
+
+    __slots__ = ("advice", "fit", "what", "why")
+
+    def __init__(self, fit: bool, what: str, why: str = "", advice: str = "") -> None:
+        self.fit = fit
+        self.what = what
+        self.why = why
+        self.advice = advice
+
+    def __str__(self) -> str:
+        lines = [f"{'ok ' if self.fit else 'BAD'} {self.what}"]
+        lines += [f"      why it matters: {self.why}"] if self.why else []
+        lines += [f"      what to do: {self.advice}"] if self.advice else []
+        return "\n".join(lines)
+
+
+def check_directory(values: Values, operands: list[str]) -> int:
+    """Carry out ``pylock check``; 0 if the directory is fit, 1 if not."""
+    if len(operands) > 1:
+        raise UsageError(f"one DIR at most, not {' '.join(operands)}")
+    path = os.path.abspath(operands[0]) if operands else resolve(None).path
+    seconds = float(values.get("timeout", SECONDS))
+    findings = []
+    for finding in _findings(path, seconds, values.get("peer")):
+        print(finding, flush=True)
+        findings.append(finding)
+        if not finding.fit:
+            break  # what follows could only fail for the same reason
+    fit = all(finding.fit for finding in findings)
+    print(f"{path} is {'fit' if fit else 'NOT fit'} for locks")
+    return 0 if fit else 1
+
+
+def _findings(path: str, seconds: float, peer: str | None) -> Iterator[Finding]:
+    yield _answers(path, seconds)
+    yield _is_directory(path)
+    yield from _mount_findings(path)
+    yield from _permission_findings(path)
+    yield _excludes(path, seconds, [sys.executable], "two processes")
+    if peer:
+        yield _excludes(path, seconds, [*shlex.split(peer), "python3"], f"this host and {peer!r}")
+
+
+def _answers(path: str, seconds: float) -> Finding:
+    try:
+        subprocess.run(["ls", "-d", path], timeout=seconds, capture_output=True, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding(
+            False, f"the file system of {path} does not answer within {seconds:g} s",
+            "every lock call would hang until the server answers", "look at the file server and the network",
+        )  # fmt: skip
+    return Finding(True, "the file system answers")
+
+
+def _is_directory(path: str) -> Finding:
+    if os.path.isdir(path):
+        return Finding(True, f"{path} is a directory")
+    return Finding(False, f"{path} is not a directory", "lock files live in one", "make it: pylock init, or mount it")
+
+
+def _mount_findings(path: str) -> Iterator[Finding]:
+    mount = mount_of(path)
+    yield Finding(True, f"on {mount.type}, mounted at {mount.point} from {mount.source}")
+    if mount.locks_stay_on_this_host:
+        yield Finding(
+            False, "the mount has nolock or local_lock", "hosts would not see each other's locks, so that two get in",
+            "mount it without nolock, and with local_lock=none",
+        )  # fmt: skip
+    if "ro" in mount.options:
+        yield Finding(False, "the mount is read-only", "lock files must be written", "mount it read-write")
+    if "soft" in mount.options:
+        yield Finding(
+            True, "note: the mount is soft", "a server that is slow gives errors instead of a wait", "prefer hard"
+        )
+
+
+def _permission_findings(path: str) -> Iterator[Finding]:
+    status = os.stat(path)
+    mode = stat.S_IMODE(status.st_mode)
+    if not os.access(path, os.W_OK | os.X_OK):
+        yield Finding(
+            False, f"this user may not write here (mode {mode:04o})", "locks that nobody used yet need a new file",
+            "change the directory's group or mode, or use pylock init",
+        )  # fmt: skip
+        return
+    if mode & 0o002 and not mode & stat.S_ISVTX:
+        yield Finding(
+            False, f"everybody may write here and it is not sticky (mode {mode:04o})",
+            "anybody could remove or replace lock files that are in use", f"chmod +t {path}",
+        )  # fmt: skip
+        return
+    yield Finding(True, f"mode {mode:04o}, owned by user {status.st_uid}; new lock files get {mode & 0o666:04o}")
+
+
+def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -> Finding:
+    """Hold a lock here, and have another process, perhaps on another host, try for it."""
+    name = f"pylock-check-{os.getpid()}"
+    own = [sys.executable, "-c", _HOLDER, path, name]
+    script = _PROBER if interpreter == [sys.executable] else shlex.quote(_PROBER)
+    other = [*interpreter, "-c", script, path, name, str(seconds)]
+    children = []
+    try:
+        holder = _start(own)
+        children.append(holder)
+        if _line(holder, seconds) != "held":
+            return _failed(holder, "cannot take a lock here", seconds)
+        prober = _start(other)
+        children.append(prober)
+        answer = _line(prober, seconds)
+        if answer == "granted":
+            return Finding(
+                False, f"{between} got one exclusive lock at the same time", "this file system does not lock",
+                "use another directory",
+            )  # fmt: skip
+        if answer != "refused":
+            return _failed(prober, f"no proof between {between}", seconds)
+        _write_line(holder)
+        _write_line(prober)
+        microseconds = _line(prober, seconds)
+        if not microseconds:
+            return _failed(prober, "the lock was not handed over", seconds)
+        return Finding(True, f"{between} exclude each other; an uncontended lock takes {float(microseconds):.0f} us")
+    finally:
+        for child in children:
+            child.kill()
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream is not None:
+                    stream.close()
+            _reap(child)
+        _remove(os.path.join(path, f"{name}.lock"))
+
+
+def _start(words: list[str]) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, text=True, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def _write_line(child: subprocess.Popen[str]) -> None:
+    assert child.stdin is not None
+    child.stdin.write("\n")
+    child.stdin.flush()
+
+
+def _line(child: subprocess.Popen[str], seconds: float) -> str:
+    """The next line of the child's output, "" if none came in time."""
+    import select
+
+    assert child.stdout is not None
+    ready, _, _ = select.select([child.stdout], [], [], seconds)
+    return child.stdout.readline().strip() if ready else ""
+
+
+def _failed(child: subprocess.Popen[str], what: str, seconds: float) -> Finding:
+    assert child.stderr is not None
+    deadline = time.monotonic() + 1
+    while child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if child.poll() is None:
+        return Finding(False, f"{what}: no answer within {seconds:g} s", "whoever locks here would hang too")
+    last = (child.stderr.read().strip().splitlines() or ["no message"])[-1]
+    return Finding(False, f"{what}: {last}", "pylock refuses what it cannot do safely", "see the message")
+
+
+def _reap(child: subprocess.Popen[str]) -> None:
+    try:
+        child.wait(1)
+    except subprocess.TimeoutExpired:  # it hangs in the file system and dies when that answers
+        pass
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,141 @@
+"""Help texts, the man page and shell completion, all from the table in `commands`."""
+
+from __future__ import annotations
+
+from . import __version__
+from .commands import ALL, EXIT_CODES
+from .options import Command, Option, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .options import Values
+
+_WIDTH = 100
+_INDENT = 28
+
+
+def overview() -> str:
+    lines = ["Usage: pylock COMMAND [OPTIONS] ...", "", "Locks between processes and hosts, without a daemon.", ""]
+    lines += [f"  {command.name:<12}{command.help}" for command in ALL]
+    lines += ["", 'See "pylock COMMAND --help". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
+    return "\n".join(lines)
+
+
+def help_text(command: Command) -> str:
+    lines = [f"Usage: {command.usage}", "", command.help]
+    for group in dict.fromkeys(option.group for option in command.options):
+        lines += ["", f"{group}:"]
+        for option in command.options:
+            if option.group == group:
+                lines += _option_lines(option)
+    if command.examples:
+        lines += ["", "Examples:"]
+        for example, what in command.examples:
+            lines += [f"  {example}", f"      {what}"]
+    if command.takes_command:
+        lines += ["", "Exit status:", *(f"  {code:<8}{what}" for code, what in EXIT_CODES)]
+    return "\n".join(lines)
+
+
+def _option_lines(option: Option) -> list[str]:
+    import textwrap
+
+    head = f"  {option.spelling}"
+    wrapped = textwrap.wrap(option.help, _WIDTH - _INDENT)
+    first = f"{head:<{_INDENT}}{wrapped[0]}" if len(head) < _INDENT - 1 else f"{head}\n{' ' * _INDENT}{wrapped[0]}"
+    return [first, *(" " * _INDENT + line for line in wrapped[1:])]
+
+
+def print_man_page(values: Values, operands: list[str]) -> int:
+    if operands:
+        raise UsageError("man takes no operands")
+    print(man_page())
+    return 0
+
+
+def man_page() -> str:
+    lines = [
+        f'.TH PYLOCK 1 "" "pylock {__version__}" "User Commands"', ".SH NAME",
+        r"pylock \- locks between processes and hosts, without a daemon", ".SH SYNOPSIS",
+    ]  # fmt: skip
+    for command in ALL:
+        lines += [f".B {_troff(command.usage)}", ".br"]
+    lines.append(".SH COMMANDS")
+    for command in ALL:
+        lines += [f".SS {_troff(command.usage)}", _troff(command.help)]
+        for option in command.options:
+            lines += [".TP", rf"\fB{_troff(option.spelling.strip())}\fR", _troff(option.help)]
+        for example, what in command.examples:
+            lines += [".PP", f"Example: {_troff(what)}", ".PP", ".RS", f".B {_troff(example)}", ".RE"]
+    lines.append(".SH EXIT STATUS")
+    for code, what in EXIT_CODES:
+        lines += [".TP", rf"\fB{_troff(code)}\fR", _troff(what)]
+    lines += [
+        ".SH ENVIRONMENT", ".TP", r"\fBPYLOCK_DIR\fR", "The lock directory where none is given.", ".TP",
+        r"\fBPYLOCK_CONFIG\fR", "A settings file, read after the system's and the user's.", ".TP",
+        r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_DIR\fR, \fBPYLOCK_HELD\fR",
+        "Set for the command: its lock, the mode, the fencing token, the directory, and all locks it runs under.",
+        ".SH FILES", ".TP", r"\fI/etc/pylock/config.toml\fR, \fI~/.config/pylock/config.toml\fR", "Settings.",
+        ".SH SEE ALSO", r"\fBflock\fR(1), \fBtimeout\fR(1), \fBfcntl_locking\fR(2)",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _troff(text: str) -> str:
+    text = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
+    return text if not text.startswith(".") else rf"\&{text}"
+
+
+def print_completion(values: Values, operands: list[str]) -> int:
+    writers = {"bash": _bash, "zsh": _zsh, "fish": _fish}
+    if len(operands) != 1 or operands[0] not in writers:
+        raise UsageError(f"completion needs one of {', '.join(writers)}")
+    print(writers[operands[0]]())
+    return 0
+
+
+def _words(command: Command) -> str:
+    longs = [f"--{option.long}" for option in command.options]
+    return " ".join([*longs, *(f"-{option.short}" for option in command.options if option.short)])
+
+
+_NAMES = 'pylock status --json 2>/dev/null | sed -n \'s/^      "name": "\\(.*\\)",$/\\1/p\''
+
+
+def _bash() -> str:
+    cases = "\n".join(f"    {command.name}) words='{_words(command)}' ;;" for command in ALL)
+    return f"""_pylock() {{
+  local words current=${{COMP_WORDS[COMP_CWORD]}}
+  if [ "$COMP_CWORD" = 1 ]; then
+    COMPREPLY=($(compgen -W '{" ".join(command.name for command in ALL)} --help --version' -- "$current")); return
+  fi
+  case ${{COMP_WORDS[1]}} in
+{cases}
+  esac
+  case $current in
+    -*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
+    *) COMPREPLY=($(compgen -W "$({_NAMES})" -- "$current")) ;;
+  esac
+}}
+complete -o default -F _pylock pylock"""
+
+
+def _zsh() -> str:
+    return f"autoload -U +X bashcompinit && bashcompinit\n{_bash()}"
+
+
+def _fish() -> str:
+    lines = ["complete -c pylock -f"]
+    for command in ALL:
+        lines.append(
+            f"complete -c pylock -n __fish_use_subcommand -a {command.name} -d '{command.help.replace(chr(39), '')}'"
+        )
+        for option in command.options:
+            short = f" -s {option.short}" if option.short else ""
+            value = " -r" if option.metavar else ""
+            text = option.help.replace("'", "")
+            lines.append(
+                f"complete -c pylock -n '__fish_seen_subcommand_from {command.name}' -l {option.long}{short}{value}"
+                f" -d '{text}'"
+            )
+    return "\n".join(lines)

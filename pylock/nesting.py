@@ -1,0 +1,49 @@
+"""The locks that a command already runs under, passed down in its environment.
+
+A nested ``pylock run`` that would wait for its own caller is told so at once.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import Deadlock
+from .modes import BY_NAME
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import Request
+
+VARIABLE = "PYLOCK_HELD"
+
+
+def extended(requests: list[Request]) -> str:
+    """Return the chain for a command that runs under these locks too: one line "pid code weight path" each."""
+    lines = [line for line in os.environ.get(VARIABLE, "").split("\n") if line]
+    lines += [f"{os.getpid()} {request.mode.code} {request.weight} {request.path}" for request in requests]
+    return "\n".join(lines)
+
+
+def refuse_deadlock(request: Request) -> None:
+    """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
+    for line in os.environ.get(VARIABLE, "").split("\n"):
+        pid, code, weight, path = (line.split(" ", 3) + [""] * 4)[:4]
+        if path != request.path or code not in BY_NAME:
+            continue
+        excludes = code not in request.mode.compatible
+        if code == "PR" and request.mode.counted and request.capacity is not None:
+            excludes = excludes or int(weight) + request.weight > request.capacity > 0
+        if excludes and _still_holds(int(pid), request):
+            raise Deadlock(
+                f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
+                f" ({BY_NAME[code].name}), held for it by pid {pid}; take the lock only once",
+                name=request.name,
+            )
+
+
+def _still_holds(pid: int, request: Request) -> bool:
+    """Whether the outer holder is one still; a daemon may have outlived the command that it was started by."""
+    from .census import opened, take_census
+
+    with opened(request.path, request.directory.remote) as fd:
+        return fd >= 0 and any(holder.pid == pid for holder in take_census(fd, request.header_size)[0])

@@ -1,0 +1,161 @@
+"""The command line as a table: what is parsed, what help shows and what the man page says come from it.
+
+A hand-written parser, because argparse alone takes as long to import as the rest of a command.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Values = dict[str, Any]
+
+
+class UsageError(Exception):
+    """The words of the command line are wrong; the text says which and what was expected."""
+
+
+class Option:
+    """One option. Without a ``metavar`` it is a flag; ``many`` collects, ``parse`` checks and converts."""
+
+    __slots__ = ("group", "help", "long", "many", "metavar", "name", "parse", "short", "value")
+
+    def __init__(
+        self, long: str, short: str = "", metavar: str = "", help: str = "", *, name: str = "", value: object = True,
+        parse: Callable[[str], object] = str, many: bool = False, group: str = "Options",
+    ) -> None:  # fmt: skip
+        self.long = long
+        self.short = short
+        self.metavar = metavar
+        self.help = help
+        self.name = name or long.replace("-", "_")
+        self.value = value
+        self.parse = parse
+        self.many = many
+        self.group = group
+
+    @property
+    def spelling(self) -> str:
+        long = f"--{self.long}" + (f"={self.metavar}" if self.metavar else "")
+        return f"-{self.short}, {long}" if self.short else f"    {long}"
+
+
+class Command:
+    """One command of pylock: its options, its operands, and the function that carries it out (module:name)."""
+
+    __slots__ = ("examples", "help", "name", "operands", "options", "run", "takes_command")
+
+    def __init__(
+        self, name: str, operands: str, help: str, run: str, options: tuple[Option, ...],
+        examples: tuple[tuple[str, str], ...] = (), takes_command: bool = False,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.operands = operands
+        self.help = help
+        self.run = run
+        self.options = options
+        self.examples = examples
+        self.takes_command = takes_command
+
+    @property
+    def usage(self) -> str:
+        return f"pylock {self.name} [OPTIONS] {self.operands}".rstrip()
+
+
+def parse(command: Command, words: list[str]) -> tuple[Values, list[str], list[str] | None]:
+    """Split the words into option values, operands, and what follows ``--`` (None if there is none).
+
+    Raises UsageError.
+    """
+    rest = None
+    if "--" in words:
+        place = words.index("--")
+        words, rest = words[:place], words[place + 1 :]
+    longs = {option.long: option for option in command.options}
+    shorts = {option.short: option for option in command.options if option.short}
+    values: Values = {}
+    operands: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if word.startswith("--"):
+            name, equals, text = word[2:].partition("=")
+            option = longs.get(name) or _abbreviated(name, longs, command)
+            if equals and not option.metavar:
+                raise UsageError(f"--{option.long} takes no value")
+            _store(values, option, text if equals else _value_of(option, f"--{option.long}", queue))
+        elif word.startswith("-") and len(word) > 1:
+            first = shorts.get(word[1])
+            if first is None:
+                raise UsageError(f'unknown option -{word[1]}; see "pylock {command.name} --help"')
+            if first.metavar:
+                _store(values, first, word[2:].removeprefix("=") or _value_of(first, f"-{first.short}", queue))
+            else:
+                _store(values, first, "")
+                if word[2:]:
+                    queue.insert(0, f"-{word[2:]}")
+        else:
+            operands.append(word)
+    return values, operands, rest
+
+
+def _abbreviated(name: str, longs: dict[str, Option], command: Command) -> Option:
+    found = [option for long, option in longs.items() if name and long.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"--{name} is ambiguous: " + ", ".join(f"--{option.long}" for option in found))
+    raise UsageError(f'unknown option --{name}; see "pylock {command.name} --help"')
+
+
+def _value_of(option: Option, spelled: str, queue: list[str]) -> str:
+    if not option.metavar:
+        return ""
+    if not queue:
+        raise UsageError(f"{spelled} needs a value: {option.metavar}")
+    return queue.pop(0)
+
+
+def _store(values: Values, option: Option, text: str) -> None:
+    value = option.value
+    if option.metavar:
+        try:
+            value = option.parse(text)
+        except ValueError as error:
+            raise UsageError(f"--{option.long}: {error}") from None
+    if option.many:
+        values[option.name] = (*values.get(option.name, ()), value)
+    else:
+        values[option.name] = value
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30")
+    return value
+
+
+def whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def capacity(text: str) -> int:
+    from .lockfile import UNLIMITED
+
+    return UNLIMITED if text == "unlimited" else whole(text)
+
+
+def exit_code(text: str) -> int:
+    code = whole(text)
+    if not 0 <= code <= 255:
+        raise ValueError(f"{text} is not an exit status; use 0 to 255")
+    return code

@@ -1,0 +1,221 @@
+"""``pylock run``: from the words of the command line to the exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import cli, nesting, signals
+from .config import load_settings
+from .dying import die_of
+from .errors import LockTimeout
+from .locks import Lock
+from .options import UsageError
+from .programs import CannotRun, find_program
+from .request import make_request
+from .supervisor import Supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from .locks import Front, Hold
+    from .options import Values
+
+DEFAULT_NAME = "default"
+BUSY = 75
+"""Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
+
+_raw = signals.raw
+
+
+class _Struck(BaseException):
+    """A signal came while the lock was waited for."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
+
+
+def run_command(values: Values, operands: list[str], command: list[str] | None) -> int:
+    """Carry out ``pylock run`` and return its exit status."""
+    if not command:
+        raise UsageError('the command is missing: pylock run [OPTIONS] [NAME] -- COMMAND [ARG...]; mind the "--"')
+    if len(operands) > 1:
+        raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
+    settings = load_settings(values)
+    name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
+    try:
+        return _Run(settings, name, command).carry_out()
+    except CannotRun as error:
+        cli.complain(str(error))
+        return error.exit_code
+    except _Struck as struck:
+        return die_of(struck.signal)
+
+
+class _Run:
+    """One command under its locks."""
+
+    def __init__(self, settings: Values, name: str, command: list[str]) -> None:
+        self._settings = settings
+        self._command = command
+        self._program = find_program(command[0], os.environ.get("PATH"))
+        self._ignore = [signals.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
+        self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
+        self._closed = _fill_standard_descriptors()
+        self._lock = self._make_lock(name, str(settings.get("mode") or self._implied_mode()))
+        others = [_name_and_mode(text) for text in settings.get("others", ())]
+        self._others = [self._make_lock(other, mode, plain=True) for other, mode in others]
+
+    def _implied_mode(self) -> str:
+        return "shared" if "capacity" in self._settings or "weight" in self._settings else "exclusive"
+
+    def _make_lock(self, name: str, mode: str, plain: bool = False) -> Lock:
+        get: Values = {} if plain else self._settings
+        request = make_request(
+            name, mode, get.get("weight", 1), get.get("capacity"), self._settings.get("priority", 0), get.get("policy"),
+            self._settings.get("reason"), self._settings.get("directory"), " ".join(self._command),
+        )  # fmt: skip
+        return Lock(request, None)
+
+    def carry_out(self) -> int:
+        requests = [lock._request for lock in (self._lock, *self._others)]
+        for request in requests:
+            nesting.refuse_deadlock(request)
+        supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
+        try:
+            holds = self._acquire(supervisor.block_signals)
+        except LockTimeout as error:
+            return self._busy(error)
+        if self._settings.get("exec"):
+            supervisor.unblock_signals()
+            self._become_command(holds)
+        self._say(f'holds "{self._lock.name}", token {holds[0].token}')
+        try:
+            status = supervisor.run(
+                self._program, self._command, self._environment(holds), [hold._fd for hold in holds], self._closed,
+                self._announce_descendants,
+            )  # fmt: skip
+        except OSError as error:
+            raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
+        finally:
+            for hold in reversed(holds):
+                hold.release()
+        self._say(f'let go of "{self._lock.name}"')
+        supervisor.unblock_signals()
+        return die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+
+    def _busy(self, error: LockTimeout) -> int:
+        """What to do when the lock could not be had."""
+        if self._settings.get("skip_if_busy"):
+            self._say(f"skipped: {error}")
+            return 0
+        cli.complain(str(error))
+        return int(self._settings.get("busy_exit_code", BUSY))
+
+    def _acquire(self, granted: Callable[[], None] = lambda: None) -> list[Hold]:
+        """Wait for the locks; a signal meanwhile leaves the queue. ``granted`` is called before signals are let in."""
+        before = {number: _raw.signal(number, _strike) for number in signals.FORWARDED if _is_default(number)}
+        try:
+            timeout = 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
+            holds = self._take(timeout)
+            granted()
+        finally:
+            for number, handler in before.items():
+                _raw.signal(number, handler)
+        return holds
+
+    def _take(self, timeout: float | None) -> list[Hold]:
+        if not self._others:
+            return [self._lock.acquire(timeout, self._front(self._lock))]
+        from .several import all_of
+
+        return list(all_of(self._lock, *self._others).acquire(timeout, self._front(self._lock)).holds)
+
+    def _front(self, lock: Lock) -> Front | None:
+        if self._settings.get("quiet"):
+            return None
+
+        def front(steps: object) -> None:
+            from .announcing import drive_announcing
+
+            drive_announcing(steps, lock._request)  # type: ignore[arg-type]
+
+        return front
+
+    def _environment(self, holds: list[Hold]) -> dict[str, str]:
+        request = self._lock._request
+        return os.environ | {
+            "PYLOCK_NAME": request.name,
+            "PYLOCK_MODE": request.mode.name,
+            "PYLOCK_TOKEN": str(holds[0].token),
+            "PYLOCK_DIR": request.directory.path,
+            nesting.VARIABLE: nesting.extended([lock._request for lock in (self._lock, *self._others)]),
+        }
+
+    def _become_command(self, holds: list[Hold]) -> NoReturn:
+        for hold in holds:
+            os.set_inheritable(hold._fd, True)
+        try:
+            os.execve(self._program, self._command, self._environment(holds))
+        except OSError as error:
+            raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
+
+    def _announce_descendants(self, pids: list[int]) -> None:
+        if not self._settings.get("quiet"):
+            cli.complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
+
+    def _say(self, text: str) -> None:
+        if self._settings.get("verbose"):
+            cli.complain(text)
+
+
+def _strike(signal: int, frame: object) -> None:
+    raise _Struck(signal)
+
+
+def _is_default(number: int) -> bool:
+    return _raw.getsignal(number) is not _raw.SIG_IGN
+
+
+def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
+    value = str(settings.get(name, choices[0]))
+    if value not in choices:
+        raise UsageError(f"--{name.replace('_', '-')} is one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def _name_and_mode(text: str) -> tuple[str, str]:
+    """Split NAME[:MODE]; a colon that no mode follows belongs to the name."""
+    from .modes import rule_of
+
+    name, colon, mode = text.rpartition(":")
+    if colon and name:
+        try:
+            return name, rule_of(mode).name
+        except ValueError:
+            pass
+    return text, "exclusive"
+
+
+def _fill_standard_descriptors() -> list[int]:
+    """Open what is closed of 0 to 2, so that no lock file gets such a number; return which were closed."""
+    closed = []
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            closed.append(os.open(os.devnull, os.O_RDWR))
+    return closed
+
+
+def flush_and_exit(status: int) -> None:
+    """Leave at once: to take the interpreter down in order takes as long as to lock."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            status = status or cli.FAILED
+    os._exit(status)

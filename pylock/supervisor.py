@@ -1,0 +1,211 @@
+"""Running a command so that its lock outlives it: signals go through, and nobody lets go before the end.
+
+The order of events is the point:
+
+    1. signals are blocked          none can fall between the grant and the command, or between its end and the release
+    2. the command is started       with the lock's descriptor, so that the lock survives a SIGKILL of the supervisor
+    3. signals are taken one by one and handed on
+    4. the command is reaped        (and, if asked, every descendant of it)
+    5. the lock is released         by the caller, explicitly: daemons that inherited the descriptor do not keep it
+
+Source for the rules: coreutils timeout(1), tini, and docs/explanation/signals.md.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import ENOEXEC
+
+from . import signals
+from .signals import FORWARDED, NUMBERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from typing import Any
+
+raw = signals.raw
+_RESUMING = frozenset((NUMBERS["SIGTERM"], NUMBERS["SIGHUP"]))
+_SIGCHLD, _SIGCONT, _SIGTSTP = NUMBERS["SIGCHLD"], NUMBERS["SIGCONT"], NUMBERS["SIGTSTP"]
+_SIGTTIN, _SIGTTOU = NUMBERS["SIGTTIN"], NUMBERS["SIGTTOU"]
+_IGNORED_BY_PYTHON = frozenset((NUMBERS["SIGPIPE"], NUMBERS["SIGXFSZ"]))
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+class Supervisor:
+    """Runs one command at a time in the main thread of a process that has no other threads.
+
+    ``ignore`` are signals that are swallowed and not handed on while the command runs. With ``new_group`` the command
+    has a process group of its own and gets each signal exactly once; else it shares this process's group, and a
+    signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on.
+    """
+
+    def __init__(self, ignore: Collection[int] = (), new_group: bool = False, whole_tree: bool = False) -> None:
+        self._ignore = frozenset(ignore)
+        self._new_group = new_group
+        self._whole_tree = whole_tree
+        inherited = {number for number in FORWARDED if raw.getsignal(number) is raw.SIG_IGN}
+        self._taken = ((FORWARDED | self._ignore) - inherited) | {_SIGCHLD}
+        if new_group:
+            self._taken |= {_SIGTSTP}
+        self._mask: Collection[int] = ()
+        self._child = 0
+        self._terminal = _Terminal() if new_group else None
+
+    def block_signals(self) -> None:
+        """From now on signals wait until the command runs."""
+        raw.signal(_SIGCHLD, raw.SIG_DFL)  # a caller may have it ignored, and then nobody can be waited for
+        self._mask = raw.pthread_sigmask(raw.SIG_BLOCK, self._taken)
+
+    def unblock_signals(self) -> None:
+        raw.pthread_sigmask(raw.SIG_SETMASK, self._mask)
+
+    def run(
+        self, program: str, command: list[str], environment: Mapping[str, str], keep: Iterable[int],
+        closed: Iterable[int] = (), announce: Callable[[list[int]], None] | None = None,
+    ) -> int:  # fmt: skip
+        """Run the command until it ends; return its wait status.
+
+        ``keep`` are descriptors that it inherits, ``closed`` those of 0 to 2 that it shall not have. ``announce`` is
+        told the pids of descendants that are waited for after the command's own end.
+        """
+        if self._whole_tree:
+            _become_subreaper()
+        self._child = self._start(program, command, environment, keep, closed)
+        if self._terminal is not None:
+            self._terminal.hand_to(self._child)
+        status = self._relay_until_ended()
+        if self._terminal is not None:
+            self._terminal.take_back()
+        if self._whole_tree:
+            self._await_descendants(announce)
+        return status
+
+    def _start(
+        self, program: str, command: list[str], environment: Mapping[str, str], keep: Iterable[int],
+        closed: Iterable[int],
+    ) -> int:  # fmt: skip
+        # A dup2 of a descriptor onto itself makes it inheritable in the child only (posix_spawn(3), glibc 2.29).
+        actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in keep]
+        actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in closed]
+
+        attributes: dict[str, Any] = {"setsigmask": self._mask, "setsigdef": _IGNORED_BY_PYTHON | self._ignore}
+        if self._new_group:
+            attributes["setpgroup"] = 0
+
+        def spawn(path: str, words: list[str]) -> int:
+            return os.posix_spawn(path, words, environment, file_actions=actions, **attributes)
+
+        try:
+            return spawn(program, command)
+        except OSError as error:
+            if error.errno != ENOEXEC:
+                raise
+            return spawn("/bin/sh", ["sh", program, *command[1:]])  # a script without #!, as execvp(3) has it
+
+    def _relay_until_ended(self) -> int:
+        while True:
+            taken = raw.sigwaitinfo(self._taken)
+            if taken.si_signo == _SIGCHLD:
+                pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
+                if pid and not os.WIFSTOPPED(status):
+                    return status
+                if pid and self._terminal is not None:
+                    self._stop_with_child(os.WSTOPSIG(status))
+            else:
+                # A positive code means the kernel: a terminal, which sends to the whole group.
+                self._hand_on(taken.si_signo, reached_group=taken.si_code > 0 and not self._new_group)
+
+    def _hand_on(self, signal: int, reached_group: bool) -> None:
+        if signal in self._ignore or reached_group:
+            return
+        self._send(signal)
+        if signal in _RESUMING:
+            self._send(_SIGCONT)  # one that is stopped could not act on it
+
+    def _send(self, signal: int) -> None:
+        """Signal the command; it has not been reaped, so that the pid is its own."""
+        if self._new_group:
+            os.killpg(self._child, signal)
+        else:
+            os.kill(self._child, signal)
+
+    def _stop_with_child(self, signal: int) -> None:
+        """The command's group stopped: stop too, so that the shell gets its terminal, and go on with it later."""
+        assert self._terminal is not None
+        if signal in (_SIGTTIN, _SIGTTOU) and self._terminal.hand_to(self._child):
+            return  # it asked for the terminal before it was given to it
+        self._terminal.take_back()
+        os.kill(os.getpid(), NUMBERS["SIGSTOP"])
+        self._terminal.hand_to(self._child)
+        self._send(_SIGCONT)
+
+    def _await_descendants(self, announce: Callable[[list[int]], None] | None) -> None:
+        told = False
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid:
+                continue
+            left = _children()
+            if announce is not None and not told:
+                announce(left)
+                told = True
+            taken = raw.sigwaitinfo(self._taken)
+            if taken.si_signo != _SIGCHLD and taken.si_signo not in self._ignore and taken.si_code <= 0:
+                for descendant in left:
+                    os.kill(descendant, taken.si_signo)
+
+
+class _Terminal:
+    """The controlling terminal, if this process is in its foreground."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._own = os.getpgrp()
+        for fd in (0, 1, 2):
+            try:
+                if os.tcgetpgrp(fd) == self._own:
+                    self._fd = fd
+                    break
+            except OSError:
+                continue
+
+    def hand_to(self, group: int) -> bool:
+        """Make the group the foreground one; False if this process has no terminal to give."""
+        return self._fd >= 0 and self._set(group)
+
+    def take_back(self) -> None:
+        if self._fd >= 0:
+            self._set(self._own)
+
+    def _set(self, group: int) -> bool:
+        # From the background this is allowed only while SIGTTOU is blocked: tcsetpgrp(3).
+        mask = raw.pthread_sigmask(raw.SIG_BLOCK, [_SIGTTOU])
+        try:
+            os.tcsetpgrp(self._fd, group)
+            os.killpg(group, _SIGCONT)
+        except OSError:
+            return False
+        finally:
+            raw.pthread_sigmask(raw.SIG_SETMASK, mask)
+        return True
+
+
+def _become_subreaper() -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "cannot become the reaper of the command's descendants (prctl)")
+
+
+def _children() -> list[int]:
+    """The pids of all children. Source: proc_pid_task(5), children, since Linux 3.5."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
