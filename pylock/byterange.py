@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from errno import EACCES, EAGAIN
-from struct import Struct
 
 from .bytemap import END
 
@@ -27,27 +26,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FLOCK = Struct("hhqqi4x")  # struct flock: l_type, l_whence (0 = from the start), l_start, l_len, l_pid (must be 0)
-_TYPE = 0 if sys.byteorder == "little" else 1  # the byte of the flock that tells its l_type
+if sys.maxsize < 1 << 32:
+    raise ImportError("pylock packs struct flock as 64-bit Linux lays it out; this interpreter is a 32-bit one")
+
+_TYPE = 0 if sys.byteorder == "little" else 1  # the byte of a flock that tells its l_type
 
 Held = tuple[int, int, bool]
 """A lock of somebody else: its first byte, the byte after its last one, whether it is a write lock."""
 
 
+def _flock(kind: int, start: int, length: int) -> bytes:
+    """Pack struct flock: l_type, l_whence (0: from the start), l_start, l_len, l_pid (must be 0).
+
+    By hand, because the struct module is a library that takes longer to load than a lock file to make.
+    """
+    order = sys.byteorder
+    return kind.to_bytes(2, order) + bytes(6) + start.to_bytes(8, order) + length.to_bytes(8, order) + bytes(8)
+
+
 def write_lock(start: int, stop: int) -> bytes:
     """Say "write-lock the bytes from start up to, not including, stop"; the other functions take the result."""
-    return _FLOCK.pack(F_WRLCK, 0, start, stop - start, 0)
+    return _flock(F_WRLCK, start, stop - start)
 
 
 def read_lock(start: int, stop: int) -> bytes:
-    return _FLOCK.pack(F_RDLCK, 0, start, stop - start, 0)
+    return _flock(F_RDLCK, start, stop - start)
 
 
 def unlock(start: int, stop: int) -> bytes:
-    return _FLOCK.pack(F_UNLCK, 0, start, stop - start, 0)
+    return _flock(F_UNLCK, start, stop - start)
 
 
-UNLOCK_ALL = _FLOCK.pack(F_UNLCK, 0, 0, 0, 0)
+UNLOCK_ALL = _flock(F_UNLCK, 0, 0)
 
 
 def try_lock(fd: int, request: bytes) -> bool:
@@ -78,8 +88,8 @@ def find(fd: int, request: bytes) -> Held | None:
     answer = fcntl(fd, F_OFD_GETLK, request)
     if answer[_TYPE] == F_UNLCK:
         return None
-    kind, _, start, length, _ = _FLOCK.unpack(answer)
-    return start, start + length if length else END, kind == F_WRLCK
+    start, length = (int.from_bytes(answer[place : place + 8], sys.byteorder) for place in (8, 16))
+    return start, start + length if length else END, answer[_TYPE] == F_WRLCK
 
 
 def find_lowest(fd: int, start: int, stop: int) -> Held | None:

@@ -5,6 +5,7 @@ Nothing of pylock's own is ever written to standard output but what was asked fo
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .errors import LockError
@@ -12,6 +13,8 @@ from .options import UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from .options import Command
 
 FAILED = 125
@@ -31,6 +34,20 @@ def main(words: list[str] | None = None) -> int:
         from .dying import die_of
 
         return die_of(2)
+
+
+def console() -> NoReturn:
+    """The entry point of the installed command: `main`, then leave at once.
+
+    To take the interpreter down in order takes as long as to take a lock a hundred times.
+    """
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed, or nobody reads any more
+            status = status or FAILED
+    os._exit(status)
 
 
 def complain(text: str) -> int:

@@ -26,6 +26,9 @@ class Directory:
         self.remote = mount.remote
 
 
+_OWN = "/.local/state/pylock"
+"""Of the user's own lock directory, below the home directory that the password database names."""
+
 _known: dict[str, Directory] = {}
 
 
@@ -67,11 +70,11 @@ def _own_path() -> str:
         raise LockError(
             f"user {os.geteuid()} has no home directory to keep locks in; name a directory or set PYLOCK_DIR"
         )
-    return os.path.join(home, ".local", "state", "pylock")
+    return home.rstrip("/") + _OWN
 
 
 def _look_at(path: str) -> Directory:
-    own = path == _own_path_or_none()
+    own = path.endswith(_OWN) and path == _own_path_or_none()
     try:
         status = os.stat(path)
     except FileNotFoundError as error:

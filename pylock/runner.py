@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from . import cli, nesting, signals
 from .config import load_settings
-from .dying import die_of
 from .errors import LockTimeout
 from .locks import Lock
 from .options import UsageError
@@ -17,10 +15,10 @@ from .supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
-    from .locks import Front, Hold
+    from .fronts import Steps
+    from .locks import Hold
     from .options import Values
 
 DEFAULT_NAME = "default"
@@ -52,7 +50,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         cli.complain(str(error))
         return error.exit_code
     except _Struck as struck:
-        return die_of(struck.signal)
+        return _die_of(struck.signal)
 
 
 class _Run:
@@ -86,12 +84,12 @@ class _Run:
             nesting.refuse_deadlock(request)
         supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
         try:
-            holds = self._acquire(supervisor.block_signals)
+            holds = self._acquire()
         except LockTimeout as error:
             return self._busy(error)
         if self._settings.get("exec"):
-            supervisor.unblock_signals()
             self._become_command(holds)
+        supervisor.block_signals()
         self._say(f'holds "{self._lock.name}", token {holds[0].token}')
         try:
             status = supervisor.run(
@@ -105,7 +103,7 @@ class _Run:
                 hold.release()
         self._say(f'let go of "{self._lock.name}"')
         supervisor.unblock_signals()
-        return die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+        return _die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
     def _busy(self, error: LockTimeout) -> int:
         """What to do when the lock could not be had."""
@@ -115,35 +113,28 @@ class _Run:
         cli.complain(str(error))
         return int(self._settings.get("busy_exit_code", BUSY))
 
-    def _acquire(self, granted: Callable[[], None] = lambda: None) -> list[Hold]:
-        """Wait for the locks; a signal meanwhile leaves the queue. ``granted`` is called before signals are let in."""
+    def _acquire(self) -> list[Hold]:
+        timeout = 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
+        if not self._others:
+            return [self._lock.acquire(timeout, self._wait)]
+        from .several import all_of
+
+        return list(all_of(self._lock, *self._others).acquire(timeout, self._wait).holds)
+
+    def _wait(self, steps: Steps[None]) -> None:
+        """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
+        from .announcing import drive_announcing
+        from .fronts import drive
+
         before = {number: _raw.signal(number, _strike) for number in signals.FORWARDED if _is_default(number)}
         try:
-            timeout = 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
-            holds = self._take(timeout)
-            granted()
+            if self._settings.get("quiet"):
+                drive(steps)
+            else:
+                drive_announcing(steps, self._lock._request)
         finally:
             for number, handler in before.items():
                 _raw.signal(number, handler)
-        return holds
-
-    def _take(self, timeout: float | None) -> list[Hold]:
-        if not self._others:
-            return [self._lock.acquire(timeout, self._front(self._lock))]
-        from .several import all_of
-
-        return list(all_of(self._lock, *self._others).acquire(timeout, self._front(self._lock)).holds)
-
-    def _front(self, lock: Lock) -> Front | None:
-        if self._settings.get("quiet"):
-            return None
-
-        def front(steps: object) -> None:
-            from .announcing import drive_announcing
-
-            drive_announcing(steps, lock._request)  # type: ignore[arg-type]
-
-        return front
 
     def _environment(self, holds: list[Hold]) -> dict[str, str]:
         request = self._lock._request
@@ -170,6 +161,12 @@ class _Run:
     def _say(self, text: str) -> None:
         if self._settings.get("verbose"):
             cli.complain(text)
+
+
+def _die_of(signal: int) -> int:
+    from .dying import die_of
+
+    return die_of(signal)
 
 
 def _strike(signal: int, frame: object) -> None:
@@ -209,13 +206,3 @@ def _fill_standard_descriptors() -> list[int]:
         except OSError:
             closed.append(os.open(os.devnull, os.O_RDWR))
     return closed
-
-
-def flush_and_exit(status: int) -> None:
-    """Leave at once: to take the interpreter down in order takes as long as to lock."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            status = status or cli.FAILED
-    os._exit(status)
