@@ -25,17 +25,21 @@ if TYPE_CHECKING:
     from .census import Holder, Waiter
     from .definitions import define
     from .enums import Mode
+    from .running import Outcome, run
+    from .several import Several, all_of
+    from .signames import signals
     from .survey import LockStatus, inspect, status
 
 __all__ = [
     "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "Hold", "Holder", "Lock", "LockError",
-    "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Unsupported", "Waiter", "WouldBlock", "define",
-    "inspect", "lock", "status",
+    "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome", "Several", "Unsupported", "Waiter",
+    "WouldBlock", "all_of", "define", "inspect", "lock", "run", "signals", "status",
 ]  # fmt: skip
 
 _LATER = {
     "Holder": "census", "LockStatus": "survey", "Mode": "enums", "Waiter": "census", "define": "definitions",
-    "inspect": "survey", "status": "survey",
+    "inspect": "survey", "status": "survey", "run": "running", "Outcome": "running", "all_of": "several",
+    "Several": "several", "signals": "signames",
 }  # fmt: skip
 """Imported when first used, so that a program which only locks starts fast."""
 

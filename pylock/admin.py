@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from . import signals
+from . import signames
 from .cli import complain
 from .definitions import define
 from .directories import resolve
@@ -55,12 +55,14 @@ def _look(name: str | None, directory: str | None) -> tuple[LockStatus, ...]:
 
 def _watch(name: str | None, directory: str | None) -> int:
     path = resolve(directory).path
+    if not sys.stdout.isatty():
+        return _watch_plainly(name, directory)
     try:
         from rich.live import Live
         from rich.text import Text
     except ImportError:
         return _watch_plainly(name, directory)
-    with Live(auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    with Live(auto_refresh=False, screen=True) as live:
         while True:
             live.update(Text(as_table(_look(name, directory), path)), refresh=True)
             time.sleep(WATCH_SECONDS)
@@ -167,6 +169,6 @@ def clean_directory(values: Values, operands: list[str]) -> int:
 def list_signals(values: Values, operands: list[str]) -> int:
     if operands:
         raise UsageError("signals takes no operands")
-    for name, number in signals.signals().items():
+    for name, number in signames.signals().items():
         print(f"{number:3} {name}")
     return 0

@@ -13,7 +13,7 @@ from .bytemap import GATE, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
 from .enums import Mode
 from .errors import LockError, LockTimeout, WouldBlock
-from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, explained, parse_line, seat_slot, unit_slot
+from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, explained, parse_line, refresh, seat_slot, unit_slot
 from .request import Request
 from .tickets import all_seats, all_tickets
 
@@ -59,7 +59,7 @@ class Waiter(Contender):
     """Somebody who waits for the lock."""
 
     place: int
-    """1 is next."""
+    """In the queue; 1 is next, though under policy shared-first a sharing request may join holders before its turn."""
 
 
 def shorten(text: str, most: int = 60) -> str:
@@ -76,7 +76,7 @@ def clock(moment: float) -> str:
 def opened(path: str, remote: bool) -> Iterator[int]:
     """Open a lock file to look at it; -1 if there is none. Takes part in nothing, and needs only to read."""
     try:
-        fd = os.open(path, _LOOK)
+        fd = _open_to_look(path, remote)
     except FileNotFoundError:
         yield -1
         return
@@ -92,6 +92,17 @@ def opened(path: str, remote: bool) -> Iterator[int]:
         raise explained(error, path) from error.__cause__
     finally:
         os.close(fd)
+
+
+def _open_to_look(path: str, remote: bool) -> int:
+    try:
+        return os.open(path, _LOOK)
+    except FileNotFoundError:
+        # An NFS client remembers for half a minute that a file was absent; a listing asks the server.
+        directory, name = os.path.split(path)
+        if not remote or name not in os.listdir(directory):
+            raise
+        return os.open(path, _LOOK)
 
 
 def take_census(fd: int, header_size: int) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
@@ -189,6 +200,8 @@ def refusal(
     kind: type[WouldBlock] | type[LockTimeout], fd: int, request: Request, waited: float
 ) -> WouldBlock | LockTimeout:
     """Make the error for a request that was not granted: what happened, who is in the way, what to do."""
+    if request.directory.remote:
+        refresh(fd)
     holders, waiters = take_census(fd, request.header_size)
     mode = Mode(request.mode.name)
     blocking = [holder for holder in holders if Mode(holder.mode).code not in request.mode.compatible]

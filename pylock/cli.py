@@ -44,8 +44,9 @@ def console() -> NoReturn:
     status = main()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed, or nobody reads any more
+            if stream is not None:  # as it is if the caller closed it
+                stream.flush()
+        except (OSError, ValueError):  # nobody reads any more
             status = status or FAILED
     os._exit(status)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from .lockfile import UNLIMITED
 from .options import UsageError
 
 TYPE_CHECKING = False
@@ -58,19 +59,32 @@ class _Reader:
     def settings(self, tables: dict[str, object]) -> Values:
         settings: Values = {}
         for name, table in tables.items():
-            if name == "locks" and isinstance(table, dict):
-                continue  # read by definitions_in
-            known = _KEYS.get(name)
-            if known is None or not isinstance(table, dict):
+            if not isinstance(table, dict) or name not in (*_KEYS, "locks"):
                 raise self._wrong(name, name, f"is not a table of pylock; use one of {', '.join([*_KEYS, 'locks'])}")
-            for key, value in table.items():
-                if key not in known:
-                    raise self._wrong(f"{name}.{key}", key, f"is not a key of [{name}]; use {', '.join(known)}")
-                target, check, expected = known[key]
-                if not check(value):
-                    raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {value!r}")
-                settings[target] = tuple(value) if isinstance(value, list) else value
+            if name == "locks":
+                settings["locks"] = {lock: self._definition(lock, keys) for lock, keys in table.items()}
+            else:
+                settings |= self._table(name, table, _KEYS[name])
         return settings
+
+    def _definition(self, lock: str, keys: object) -> Values:
+        if not isinstance(keys, dict):
+            raise self._wrong(f"locks.{lock}", lock, 'must be a table: [locks."NAME"]')
+        definition = self._table(f"locks.{lock}", keys, _DEFINITION_KEYS)
+        if definition.get("capacity") == "unlimited":
+            definition["capacity"] = UNLIMITED
+        return definition
+
+    def _table(self, name: str, table: dict[str, object], known: dict[str, _Key]) -> Values:
+        values: Values = {}
+        for key, value in table.items():
+            if key not in known:
+                raise self._wrong(f"{name}.{key}", key, f"is not a key of [{name}]; use {', '.join(known)}")
+            target, check, expected = known[key]
+            if not check(value):
+                raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {value!r}")
+            values[target] = tuple(value) if isinstance(value, list) else value
+        return values
 
     def _wrong(self, where: str, key: str, what: str) -> UsageError:
         return UsageError(f"{self._path}:{self._line_of(key)}: {where} {what}")
@@ -103,6 +117,10 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str | int) for item in value)
 
 
+def _is_capacity(value: object) -> bool:
+    return value == "unlimited" or (_is_whole(value) and isinstance(value, int) and value >= 0)
+
+
 _Key = tuple[str, "Callable[[object], bool]", str]
 _KEYS: dict[str, dict[str, _Key]] = {
     "resource": {
@@ -122,4 +140,8 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "wait_for": ("wait_for", _is_text, "command or tree"),
         "quiet": ("quiet", _is_flag, "true or false"),
     },
+}
+_DEFINITION_KEYS: dict[str, _Key] = {
+    "capacity": ("capacity", _is_capacity, 'a whole number or "unlimited"'),
+    "policy": ("policy", _is_text, "shared-first or fair"),
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from . import signals
+from . import signames
 
-raw = signals.raw
+raw = signames.raw
 
 
 def die_of(signal: int) -> int:
@@ -14,7 +14,7 @@ def die_of(signal: int) -> int:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if signal not in signals.UNSTOPPABLE:
+    if signal not in signames.UNSTOPPABLE:
         raw.signal(signal, raw.SIG_DFL)
     raw.pthread_sigmask(raw.SIG_UNBLOCK, [signal])
     os.kill(os.getpid(), signal)

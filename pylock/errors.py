@@ -51,7 +51,7 @@ class _Refused(LockError):
     holders: tuple[Holder, ...] = ()
     """Who held the lock at that moment."""
     waiters: tuple[Waiter, ...] = ()
-    """Who stood before this request."""
+    """Who else waited at that moment, in the order of the queue."""
 
 
 class WouldBlock(_Refused):

@@ -13,6 +13,8 @@ import sys
 import time
 
 from .directories import resolve
+from .errors import WouldBlock
+from .locks import lock
 from .mounts import mount_of
 from .options import UsageError
 
@@ -23,31 +25,7 @@ if TYPE_CHECKING:
     from .options import Values
 
 SECONDS = 10.0
-
-_HOLDER = """
-import sys
-import pylock
-with pylock.lock(sys.argv[2], directory=sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.readline()
-print("released", flush=True)
-"""
-_PROBER = """
-import sys, time
-import pylock
-lock = pylock.lock(sys.argv[2], directory=sys.argv[1])
-try:
-    lock.acquire_nowait().release()
-    print("granted", flush=True)
-except pylock.WouldBlock:
-    print("refused", flush=True)
-sys.stdin.readline()
-lock.acquire(float(sys.argv[3])).release()
-begun = time.perf_counter()
-for _ in range(50):
-    with lock: pass
-print((time.perf_counter() - begun) / 50 * 1e6, flush=True)
-"""
+_ROUNDS = 50
 
 
 class Finding:
@@ -149,9 +127,9 @@ def _permission_findings(path: str) -> Iterator[Finding]:
 def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -> Finding:
     """Hold a lock here, and have another process, perhaps on another host, try for it."""
     name = f"pylock-check-{os.getpid()}"
-    own = [sys.executable, "-c", _HOLDER, path, name]
-    script = _PROBER if interpreter == [sys.executable] else shlex.quote(_PROBER)
-    other = [*interpreter, "-c", script, path, name, str(seconds)]
+    program = ["-m", "pylock.fitness"]
+    own = [sys.executable, *program, "hold", path, name]
+    other = [*interpreter, *program, "probe", shlex.quote(path) if len(interpreter) > 1 else path, name, str(seconds)]
     children = []
     try:
         holder = _start(own)
@@ -228,3 +206,30 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def _hold(directory: str, name: str) -> None:
+    """One end of the proof: hold until told to let go."""
+    with lock(name, directory=directory):
+        print("held", flush=True)
+        sys.stdin.readline()
+
+
+def _probe(directory: str, name: str, seconds: str) -> None:
+    """The other end: try, say what happened, then wait for the lock and tell how long one takes."""
+    wanted = lock(name, directory=directory)
+    try:
+        wanted.acquire_nowait().release()
+        print("granted", flush=True)
+    except WouldBlock:
+        print("refused", flush=True)
+    sys.stdin.readline()
+    wanted.acquire(float(seconds)).release()
+    begun = time.perf_counter()
+    for _ in range(_ROUNDS):
+        wanted.acquire().release()
+    print((time.perf_counter() - begun) / _ROUNDS * 1e6, flush=True)
+
+
+if __name__ == "__main__":
+    {"hold": _hold, "probe": _probe}[sys.argv[1]](*sys.argv[2:])

@@ -56,7 +56,7 @@ def lock(
 
     weight      units of the capacity that a shared holder takes
     capacity    units that all shared holders may have together; defines a lock that has no definition, else it must
-                be the same. None takes the lock as it is defined, by default `UNLIMITED`
+                be the same, unless `define` said otherwise. None takes the lock as it is, by default `UNLIMITED`
     timeout     seconds to wait: None for ever, 0 one try
     priority    -63 to 63; among those who wait, higher goes first
     policy      "shared-first" or "fair"; defines like capacity
@@ -114,6 +114,7 @@ class Lock:
         hold = Hold(self._request)
         try:
             if not hold._take() and not (self._is_nested(waits_as_task=True, may_wait=False) and hold._take_again()):
+                self._request.check_attainable()
                 raise self._refusal(WouldBlock, hold)
             self._note(hold)
         except BaseException as error:
@@ -127,8 +128,8 @@ class Lock:
 
         ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that the Lock was made with.
         ``front`` takes the steps of the wait if there is one; by default `fronts.drive`, which blocks this thread.
-        Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, OSError. On any exception, from a
-        signal handler too, nothing is left held or queued.
+        Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
+        any exception, from a signal handler too, nothing is left held or queued.
         """
         hold = Hold(self._request)
         try:

@@ -22,7 +22,9 @@ def overview() -> str:
 
 
 def help_text(command: Command) -> str:
-    lines = [f"Usage: {command.usage}", "", command.help]
+    import textwrap
+
+    lines = [f"Usage: {command.usage}", "", *textwrap.wrap(command.help, _WIDTH)]
     for group in dict.fromkeys(option.group for option in command.options):
         lines += ["", f"{group}:"]
         for option in command.options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import cli, nesting, signals
+from . import cli, nesting, signames
 from .config import load_settings
 from .errors import LockTimeout
 from .locks import Lock
@@ -25,7 +25,7 @@ DEFAULT_NAME = "default"
 BUSY = 75
 """Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
 
-_raw = signals.raw
+_raw = signames.raw
 
 
 class _Struck(BaseException):
@@ -60,7 +60,7 @@ class _Run:
         self._settings = settings
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
-        self._ignore = [signals.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
+        self._ignore = [signames.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
         self._lock = self._make_lock(name, str(settings.get("mode") or self._implied_mode()))
@@ -71,11 +71,20 @@ class _Run:
         return "shared" if "capacity" in self._settings or "weight" in self._settings else "exclusive"
 
     def _make_lock(self, name: str, mode: str, plain: bool = False) -> Lock:
-        get: Values = {} if plain else self._settings
+        get = self._settings.get
+        own: Values = {} if plain else self._settings
+        definition = get("locks", {}).get(name, {})
         request = make_request(
-            name, mode, get.get("weight", 1), get.get("capacity"), self._settings.get("priority", 0), get.get("policy"),
-            self._settings.get("reason"), self._settings.get("directory"), " ".join(self._command),
-        )  # fmt: skip
+            name,
+            mode,
+            own.get("weight", 1),
+            own.get("capacity", definition.get("capacity")),
+            get("priority", 0),
+            own.get("policy", definition.get("policy")),
+            get("reason"),
+            get("directory"),
+            " ".join(self._command),
+        )
         return Lock(request, None)
 
     def carry_out(self) -> int:
@@ -126,7 +135,7 @@ class _Run:
         from .announcing import drive_announcing
         from .fronts import drive
 
-        before = {number: _raw.signal(number, _strike) for number in signals.FORWARDED if _is_default(number)}
+        before = {number: _raw.signal(number, _strike) for number in signames.FORWARDED if _is_default(number)}
         try:
             if self._settings.get("quiet"):
                 drive(steps)

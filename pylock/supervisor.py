@@ -16,15 +16,15 @@ from __future__ import annotations
 import os
 from errno import ENOEXEC
 
-from . import signals
-from .signals import FORWARDED, NUMBERS
+from . import signames
+from .signames import FORWARDED, NUMBERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any
 
-raw = signals.raw
+raw = signames.raw
 _RESUMING = frozenset((NUMBERS["SIGTERM"], NUMBERS["SIGHUP"]))
 _SIGCHLD, _SIGCONT, _SIGTSTP = NUMBERS["SIGCHLD"], NUMBERS["SIGCONT"], NUMBERS["SIGTSTP"]
 _SIGTTIN, _SIGTTOU = NUMBERS["SIGTTIN"], NUMBERS["SIGTTOU"]
@@ -70,7 +70,7 @@ class Supervisor:
         told the pids of descendants that are waited for after the command's own end.
         """
         if self._whole_tree:
-            _become_subreaper()
+            become_subreaper()
         self._child = self._start(program, command, environment, keep, closed)
         if self._terminal is not None:
             self._terminal.hand_to(self._child)
@@ -149,7 +149,7 @@ class Supervisor:
                 return
             if pid:
                 continue
-            left = _children()
+            left = children()
             if announce is not None and not told:
                 announce(left)
                 told = True
@@ -194,7 +194,8 @@ class _Terminal:
         return True
 
 
-def _become_subreaper() -> None:
+def become_subreaper() -> None:
+    """Adopt the orphans among this process's descendants from now on."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -202,7 +203,7 @@ def _become_subreaper() -> None:
         raise OSError(ctypes.get_errno(), "cannot become the reaper of the command's descendants (prctl)")
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
     """The pids of all children. Source: proc_pid_task(5), children, since Linux 3.5."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from errno import EIO
+from errno import EIO, ESTALE
 
 from .byterange import is_free
+from .census import opened
 from .lockfile import is_at
 from .units import piece_lock
 
@@ -17,23 +18,22 @@ if TYPE_CHECKING:
 
 def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:
     """Return why others do not find the lock held any more; None if they do."""
-    if not is_at(fd, request.path):
-        return "its file was removed or replaced"
-    if request.directory.remote and not _server_agrees(fd):
-        return "the file server gave it up after it could not reach this host"
-    probe = os.open(request.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
+    if request.directory.remote:
+        why = _server_disagrees(fd)
+        if why:
+            return why
+    with opened(request.path, request.directory.remote) as probe:  # which makes the attributes fresh on NFS
+        if probe < 0 or not is_at(fd, request.path):
+            return "its file was removed or replaced"
         locks = [piece_lock(*piece) for piece in pieces or ()]
         if request.mode.lock is not None:
             locks.append(request.mode.lock)
         if any(is_free(probe, lock) for lock in locks if not request.mode.seated):
-            return "another descriptor of this process unlocked it"
-    finally:
-        os.close(probe)
+            return "it was unlocked through a copy of its descriptor, perhaps in a child that C code forked"
     return None
 
 
-def _server_agrees(fd: int) -> bool:
+def _server_disagrees(fd: int) -> str | None:
     """A lost NFSv4 lock shows only as EIO, from a read that really asks the server through this descriptor.
 
     Source: measured on Linux 6.1, see docs/explanation/nfs.md.
@@ -43,6 +43,8 @@ def _server_agrees(fd: int) -> bool:
         os.pread(fd, 1, 0)
     except OSError as error:
         if error.errno == EIO:
-            return False
+            return "the file server gave it up after it could not reach this host"
+        if error.errno == ESTALE:
+            return "its file was removed on another host"
         raise
-    return True
+    return None

@@ -12,6 +12,8 @@ Pieces = tuple[tuple[int, int], ...]
 """Units held: (first, one past the last) of each stretch."""
 
 _END = UNITS + UNIT_COUNT
+_TRIES = 4
+"""Others may take the gaps we saw; and NFSv3 never shows the read locks that another host has in them."""
 
 
 def piece_lock(start: int, stop: int) -> bytes:
@@ -40,7 +42,7 @@ def may_have_room(fd: int, limit: int) -> bool:
 
 def take_lowest(fd: int, weight: int, limit: int) -> Pieces | None:
     """Lock the lowest free units, in one stretch if there is one, else in several under the gate."""
-    while True:
+    for _ in range(_TRIES):
         gaps = _gaps(fd, limit)
         for start, stop in gaps:
             if stop - start >= weight:
@@ -49,6 +51,7 @@ def take_lowest(fd: int, weight: int, limit: int) -> Pieces | None:
                 break
         else:
             return _take_pieces(fd, weight, limit) if _size(gaps) >= weight else None
+    return None
 
 
 def _take_pieces(fd: int, weight: int, limit: int) -> Pieces | None:

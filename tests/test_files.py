@@ -332,7 +332,7 @@ def test_check_notices_a_lock_that_was_dropped_behind_our_back(mode: str) -> Non
     with pylock.lock("x", mode) as hold:
         hold.check()
         let_go(hold._fd)
-        with pytest.raises(pylock.LockLost, match="unlocked it"):
+        with pytest.raises(pylock.LockLost, match="it was unlocked"):
             hold.check()
 
 

@@ -1,0 +1,191 @@
+"""`run`: the supervisor for Python programs, which may have threads, children and handlers of their own."""
+
+from __future__ import annotations
+
+import os
+import signal as stdlib_signal
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from types import FrameType
+from typing import Any, Literal
+from uuid import uuid4
+
+from . import nesting
+from .errors import LockTimeout
+from .locks import Hold, Lock, lock
+from .programs import NOT_FOUND, CannotRun, find_program
+from .several import Several, all_of
+from .signames import FORWARDED, ignorable
+from .supervisor import become_subreaper, children
+
+_COOKIE = "PYLOCK_RUN"
+"""A variable of the command's environment by which its descendants are told from other children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command under a lock."""
+
+    exit_code: int | None
+    """The command's exit status; None if a signal ended it or it did not run."""
+    signal: int | None
+    """The signal that ended it."""
+    waited: float
+    """Seconds from the call to the grant, or until it was given up."""
+    ran: bool
+    """False if the lock could not be had in time."""
+
+
+def run(
+    command: Sequence[str],
+    locks: str | Lock | Several | Iterable[Lock],
+    *,
+    timeout: float | None = None,
+    ignore_signals: Iterable[str | int] = (),
+    new_group: bool = False,
+    wait_for: Literal["command", "tree"] = "command",
+    env: Mapping[str, str] | None = None,
+    cwd: str | PathLike[str] | None = None,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+) -> Outcome:
+    """Run a command under a lock, or under several, and let go only after it has ended.
+
+    ``locks`` is a name, a lock, what `all_of` returns, or locks. ``timeout`` in seconds counts for the locks: None is
+    for ever, 0 one try. In the main thread the signals that end programs are handed on to the command meanwhile, but
+    those of ``ignore_signals`` are swallowed; every handler is put back afterwards. In another thread no handler can
+    be installed: the program's own ones stay, and a signal that ends the program leaves the lock with the command until
+    that ends. ``wait_for="tree"`` waits for every descendant, for which this process adopts orphans from then on.
+
+    Raises FileNotFoundError and PermissionError for a command that cannot be run, before anything is waited for;
+    ValueError; and as `Lock.acquire`, save LockTimeout.
+    """
+    if isinstance(command, str) or not command:
+        raise ValueError(f"the command must be a sequence of words, not {command!r}")
+    if wait_for not in ("command", "tree"):
+        raise ValueError(f'wait_for must be "command" or "tree", not {wait_for!r}')
+    environment = dict(os.environ if env is None else env)
+    program = _program(command[0], environment.get("PATH"))
+    ignored = frozenset(ignorable(name) for name in ignore_signals)
+    wanted = _several(locks)
+    from time import monotonic
+
+    begun = monotonic()
+    try:
+        holds = wanted.acquire(timeout)
+    except LockTimeout as error:
+        return Outcome(None, None, error.waited, False)
+    waited = monotonic() - begun
+    cookie = uuid4().hex
+    try:
+        environment |= _variables(holds.holds) | {_COOKIE: cookie}
+        if wait_for == "tree":
+            become_subreaper()
+        child = subprocess.Popen(
+            list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
+            pass_fds=[hold._fd for hold in holds.holds], process_group=0 if new_group else None,
+        )  # fmt: skip
+        with _signals_to(child, ignored, new_group):
+            status = _wait(child)
+            if wait_for == "tree":
+                _await_tree(cookie)
+    finally:
+        holds.release()
+    return Outcome(None, -status, waited, True) if status < 0 else Outcome(status, None, waited, True)
+
+
+def _several(locks: str | Lock | Several | Iterable[Lock]) -> Several:
+    if isinstance(locks, Several):
+        return locks
+    if isinstance(locks, str):
+        return all_of(lock(locks))
+    return all_of(locks) if isinstance(locks, Lock) else all_of(*locks)
+
+
+def _program(name: str, path: str | None) -> str:
+    try:
+        return find_program(name, path)
+    except CannotRun as error:
+        kind = FileNotFoundError if error.exit_code == NOT_FOUND else PermissionError
+        raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
+
+
+def _variables(holds: Sequence[Hold]) -> dict[str, str]:
+    request = holds[0]._request
+    return {
+        "PYLOCK_NAME": request.name,
+        "PYLOCK_MODE": request.mode.name,
+        "PYLOCK_TOKEN": str(holds[0].token),
+        "PYLOCK_DIR": request.directory.path,
+        nesting.VARIABLE: nesting.extended([hold._request for hold in holds]),
+    }
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """Wait for the command, whatever a handler of the caller raises meanwhile: the lock is not let go before."""
+    interruption: BaseException | None = None
+    while True:
+        try:
+            status = child.wait()
+            break
+        except BaseException as error:
+            interruption = error
+    if interruption is not None:
+        raise interruption
+    return status
+
+
+@contextmanager
+def _signals_to(child: subprocess.Popen[bytes], ignored: frozenset[int], new_group: bool) -> Iterator[None]:
+    """In the main thread, hand signals on to the command for the time of the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    from_terminal = frozenset() if new_group or not _in_foreground() else {stdlib_signal.SIGINT, stdlib_signal.SIGQUIT}
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        if number in ignored or number in from_terminal:
+            return
+        try:
+            (os.killpg if new_group else os.kill)(child.pid, number)
+        except ProcessLookupError:
+            pass
+
+    before = {}
+    for number in FORWARDED | ignored:
+        if stdlib_signal.getsignal(number) not in (stdlib_signal.SIG_IGN, None):
+            before[number] = stdlib_signal.signal(number, hand_on)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            stdlib_signal.signal(number, handler)
+
+
+def _in_foreground() -> bool:
+    """Whether a terminal's Ctrl-C reaches this process, and so the command in its group."""
+    try:
+        with open("/dev/tty", "rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _await_tree(cookie: str) -> None:
+    """Reap every descendant that was left to this process, and wait for the others."""
+    while descendants := [pid for pid in children() if _has_cookie(pid, cookie)]:
+        os.waitpid(descendants[0], 0)
+
+
+def _has_cookie(pid: int, cookie: str) -> bool:
+    """Whether the process, or its zombie (which has no environment any more), stems from our command."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"{_COOKIE}={cookie}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False

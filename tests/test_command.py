@@ -1,0 +1,295 @@
+"""The other commands, as a user types them, and what they say when the words are wrong."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import Running, environment, pylock
+from contender import Contender, until
+
+import pylock as library
+from pylock import commands, manual, options
+
+
+def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:
+    holder, waiter = contenders(), contenders()
+    holder.acquire("build", "shared", capacity=5, weight=2, reason="nightly")
+    waiter.start_acquiring("build")
+    library.define("closed", capacity=0)
+    lines = pylock("status").stdout.splitlines()
+    assert lines[0].split() == ["LOCK", "USED", "WHO", "MODE", "PID", "HOST", "USER", "AGE", "COMMAND", "REASON"]
+    assert lines[1].startswith("build   2/5   holds     shared x2  ")
+    assert str(holder.pid) in lines[1]
+    assert lines[1].endswith("nightly")
+    assert "waits #1  exclusive" in lines[2]
+    assert lines[3].split() == ["closed", "0/0", "closed"]
+
+
+def test_status_as_json_is_complete(contenders: type[Contender]) -> None:
+    holder, waiter = contenders(), contenders()
+    token = holder.acquire("x")
+    waiter.start_acquiring("x", priority=3)
+    (lock,) = json.loads(pylock("status", "x", "--json").stdout)["locks"]
+    assert (lock["name"], lock["capacity"], lock["policy"], lock["defined"]) == ("x", None, "shared-first", False)
+    assert (lock["holders"][0]["pid"], lock["holders"][0]["token"]) == (holder.pid, token)
+    assert (lock["waiters"][0]["place"], lock["waiters"][0]["priority"]) == (1, 3)
+
+
+def test_status_quiet_answers_with_its_exit_status(contenders: type[Contender]) -> None:
+    assert pylock("status", "-q", "x").returncode == 0
+    contenders().acquire("x")
+    done = pylock("status", "--quiet", "x")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_status_of_an_empty_directory_says_so(directory: Path) -> None:
+    assert pylock("status").stdout == f"no locks in {directory}\n"
+
+
+def test_status_watch_goes_on_until_interrupted() -> None:
+    running = Running("status", "--watch")
+    try:
+        assert running.line().startswith("no locks")
+        running.signal(2)
+        assert running.end()[0] == -2
+    finally:
+        running.close()
+
+
+def test_set_says_what_changed_and_who_is_affected(contenders: type[Contender]) -> None:
+    holder, waiter = contenders(), contenders()
+    holder.acquire("x", "shared")
+    assert pylock("set", "x", "--capacity", "0").stdout.splitlines() == [
+        '"x": capacity unlimited -> 0 (closed)',
+        "1 holder, 0 waiters; the holders go on, nobody else starts",
+    ]
+    waiter.start_acquiring("x", "shared")
+    assert pylock("set", "x", "-c", "unlimited", "--policy=fair").stdout.startswith(
+        '"x": capacity 0 (closed) -> unlimited, policy shared-first -> fair\n'
+    )
+    assert isinstance(waiter.answer(), int)
+    assert "unchanged: capacity unlimited, policy fair" in pylock("set", "x", "-c", "unlimited").stdout
+
+
+def test_set_drain_returns_when_the_holders_are_gone(contenders: type[Contender]) -> None:
+    holder = contenders()
+    holder.acquire("x", "shared")
+    running = Running("set", "x", "--capacity=0", "--drain")
+    try:
+        assert running.line().startswith('"x": capacity')
+        assert running.process.stderr is not None
+        assert f'waiting for 1 holder of "x", first pid {holder.pid}' in running.process.stderr.readline()
+        assert running.process.poll() is None
+        holder.release()
+        assert running.end()[0] == 0
+    finally:
+        running.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another group")
+def test_init_makes_a_directory_for_a_group_or_for_everybody(tmp_path: Path) -> None:
+    group = grp.getgrgid(1).gr_name
+    assert pylock("init", str(tmp_path / "group"), "--group", group).returncode == 0
+    status = (tmp_path / "group").stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o2770, 1)
+    assert pylock("init", str(tmp_path / "all")).returncode == 0
+    assert stat.S_IMODE((tmp_path / "all").stat().st_mode) == 0o1777
+    assert pylock("init", str(tmp_path / "all"), "-g", "no-such-group").returncode == 125
+
+
+def test_clean_removes_idle_files_and_keeps_the_rest(directory: Path) -> None:
+    with library.lock("idle"):
+        pass
+    library.define("defined", capacity=1)
+    with library.lock("held"):
+        assert pylock("clean", "--dry-run").stdout == "would remove idle.lock\n"
+        assert pylock("clean").stdout == "removed idle.lock\n"
+        assert pylock("clean", str(directory)).stdout == f"nothing to remove in {directory}\n"
+    assert sorted(entry.name for entry in directory.iterdir()) == ["defined.lock", "held.lock"]
+
+
+def test_check_proves_exclusion_and_leaves_nothing(directory: Path) -> None:
+    done = pylock("check", str(directory))
+    assert done.returncode == 0, done.stdout
+    assert "two processes exclude each other" in done.stdout
+    assert done.stdout.endswith(f"{directory} is fit for locks\n")
+    assert list(directory.iterdir()) == []
+
+
+def test_check_with_a_peer_that_is_another_command(directory: Path) -> None:
+    done = pylock(
+        "check",
+        str(directory),
+        "--peer",
+        "env",
+        env=environment(PATH=os.path.dirname(sys.executable) + ":" + os.environ["PATH"]),
+    )
+    assert done.returncode == 0, done.stdout
+    assert "this host and 'env' exclude each other" in done.stdout
+
+
+def test_check_tells_what_is_wrong(tmp_path: Path) -> None:
+    absent = pylock("check", str(tmp_path / "absent"))
+    assert (absent.returncode, "is not a directory" in absent.stdout) == (1, True)
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    done = pylock("check", str(open_to_all))
+    assert done.returncode == 1
+    assert "not sticky" in done.stdout
+    assert f"what to do: chmod +t {open_to_all}" in done.stdout
+
+
+def test_signals_lists_what_can_be_ignored() -> None:
+    lines = pylock("signals").stdout.splitlines()
+    assert " 15 SIGTERM" in lines
+    assert library.signals()["SIGTERM"] == 15
+    assert "SIGKILL" not in library.signals()
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"]])
+def test_version(words: list[str]) -> None:
+    assert pylock(*words).stdout == f"pylock {library.__version__}\n"
+
+
+def test_help_without_and_with_a_command() -> None:
+    assert pylock().returncode == 125
+    overview = pylock("--help")
+    assert overview.returncode == 0
+    for command in commands.ALL:
+        assert command.name in overview.stdout
+        text = pylock(command.name, "--help").stdout
+        for option in command.options:
+            assert f"--{option.long}" in text
+        assert all(len(line) <= 100 for line in text.splitlines()), command.name
+
+
+def test_wrong_command_names_the_right_ones() -> None:
+    done = pylock("lock", "x")
+    assert done.returncode == 125
+    assert done.stderr.startswith("pylock: 'lock' is not a command of pylock; use one of run, status, set")
+
+
+@pytest.mark.parametrize(
+    "words", [["set"], ["set", "x"], ["init"], ["status", "a", "b"], ["signals", "x"], ["set", "x", "-c", "-1"]]
+)
+def test_wrong_words_are_a_line_on_standard_error(words: list[str]) -> None:
+    done = pylock(*words)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith("pylock: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_man_page_has_every_option() -> None:
+    page = manual.man_page()
+    assert page.startswith(".TH PYLOCK 1")
+    for command in commands.ALL:
+        for option in command.options:
+            assert option.long.replace("-", r"\-") in page
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script(shell: str) -> None:
+    script = pylock("completion", shell).stdout
+    assert "busy-exit-code" in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_bash_completes_commands_and_options() -> None:
+    script = pylock("completion", "bash").stdout
+    ask = "COMP_WORDS=(pylock run --busy); COMP_CWORD=2; _pylock; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+    assert done.stdout == "--busy-exit-code\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "values", "operands"),
+    [
+        (["-sn", "x"], {"mode": "shared", "timeout": 0.0}, ["x"]),
+        (["-t5", "x"], {"timeout": 5.0}, ["x"]),
+        (["-t=5", "--weight=2"], {"timeout": 5.0, "weight": 2}, []),
+        (["--with", "a", "--with=b:shared"], {"others": ("a", "b:shared")}, []),
+        (["--busy", "3"], {"busy_exit_code": 3}, []),
+    ],
+)
+def test_words_are_parsed(words: list[str], values: dict[str, object], operands: list[str]) -> None:
+    assert options.parse(commands.RUN, [*words, "--", "c", "-s"]) == (values, operands, ["c", "-s"])
+
+
+def test_settings_come_from_files_and_the_command_line_wins(tmp_path: Path, contenders: type[Contender]) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        '[resource]\nname = "build"\nmode = "shared"\ntimeout = 0\n[monitor]\nignored_signals = ["TERM"]\n'
+    )
+    done = pylock("run", "--config", str(settings), "--", "sh", "-c", "echo $PYLOCK_NAME $PYLOCK_MODE")
+    assert done.stdout == "build shared\n"
+    done = pylock(
+        "run",
+        "-x",
+        "y",
+        "--",
+        "sh",
+        "-c",
+        "echo $PYLOCK_NAME $PYLOCK_MODE",
+        env=environment(PYLOCK_CONFIG=str(settings)),
+    )
+    assert done.stdout == "y exclusive\n"
+    contenders().acquire("build")
+    assert pylock("run", f"--config={settings}", "--", "true").returncode == 75
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[resource]\ncolour = 1\n", ":2: resource.colour is not a key of [resource]"),
+        ("[resources]\n", ":1: resources is not a table of pylock"),
+        ('[resource]\ntimeout = "soon"\n', ":2: resource.timeout must be a number of seconds, not 'soon'"),
+        ("[monitor]\nignored_signals = 15\n", ":2: monitor.ignored_signals must be a list of signals"),
+        ("[resource\n", "Expected ']'"),
+    ],
+)
+def test_bad_settings_name_file_line_and_key(text: str, message: str, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(text)
+    done = pylock("run", "--config", str(settings), "x", "--", "true")
+    assert done.returncode == 125
+    assert done.stderr.startswith(f"pylock: {settings}")
+    assert message in done.stderr
+
+
+def test_absent_named_settings_are_an_error() -> None:
+    assert "No such file" in pylock("run", "--config", "/no/such/file", "x", "--", "true").stderr
+
+
+def test_locks_defined_in_the_settings_are_defined_as_they_are_used(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[locks.pool]\ncapacity = 3\npolicy = "fair"\n')
+    assert pylock("run", f"--config={settings}", "-s", "pool", "--", "true").returncode == 0
+    definition = library.inspect("pool").definition
+    assert (definition.capacity, definition.policy) == (3, "fair")
+
+
+def test_read_only_directory_is_a_clear_error(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    done = pylock("run", "-d", str(closed), "x", "--", "true")
+    assert (done.returncode, "Permission denied" in done.stderr) == (125, True)
+
+
+def test_standard_output_that_nobody_reads_is_no_traceback() -> None:
+    until(lambda: True)
+    done = subprocess.run(
+        f"{sys.executable} -m pylock --help | head -c 0", shell=True, capture_output=True, text=True, env=environment(),
+        check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,476 @@
+"""``pylock run``: exit statuses and signals, row by row, with real processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import PYLOCK, Running, environment, pylock
+from contender import Contender, until, waiting
+
+import pylock as library
+
+Start = Callable[..., Running]
+READY = "echo ready; "
+CLEANS_UP = "trap 'sleep 0.3; echo cleaned; exit 3' TERM; echo ready; while :; do sleep 0.01; done"
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[Running] = []
+
+    def begin(*words: str, **options: Any) -> Running:
+        started.append(Running(*words, **options))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.close()
+
+
+def is_free(name: str) -> bool:
+    return not library.inspect(name).holders
+
+
+# Exit status
+
+
+@pytest.mark.parametrize("status", [0, 1, 7, 75, 125, 255])
+def test_exit_status_is_the_commands_own(status: int) -> None:
+    assert pylock("run", "x", "--", "sh", "-c", f"exit {status}").returncode == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGUSR1])
+def test_death_of_the_command_is_passed_on(number: int, tmp_path: Path) -> None:
+    done = pylock("run", "x", "--", "sh", "-c", f"kill -{number} $$", cwd=tmp_path)
+    assert done.returncode == -number
+    assert list(tmp_path.glob("core*")) == []
+    assert is_free("x")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["-n"], 75), (["-t", "0.05"], 75), (["--timeout=0"], 75), (["-n", "-E", "9"], 9), (["--skip-if-busy"], 0),
+        (["--no-wait", "--busy-exit-code=1"], 1),
+    ],
+)  # fmt: skip
+def test_busy_lock(words: list[str], status: int, contenders: type[Contender]) -> None:
+    contenders().acquire("x")
+    done = pylock("run", *words, "x", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert ('pylock: gave up on "x"' in done.stderr) is (status != 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--", "no-such-command"], 127, "no-such-command: command not found"),
+        (["--", "/no/such/command"], 127, "No such file or directory"),
+        (["--", "/etc/passwd"], 126, "permission denied"),
+        (["--", "/tmp"], 126, "is a directory"),
+        (["-w", "6", "-c", "5", "x", "--", "true"], 125, "can never be had"),
+        (["x"], 125, "the command is missing"),
+        (["x", "--"], 125, "the command is missing"),
+        (["x", "y", "--", "true"], 125, "only one lock can be named before --"),
+        (["--nonsense", "x", "--", "true"], 125, "unknown option --nonsense"),
+        (["-t", "soon", "x", "--", "true"], 125, "'soon' is not a number of seconds"),
+        (["-m", "strange", "x", "--", "true"], 125, "not a lock mode"),
+        (["--ignore-signal=KILL", "x", "--", "true"], 125, "SIGKILL cannot be ignored"),
+        (["--ignore-signal=SIGNONE", "x", "--", "true"], 125, "is not a signal"),
+        (["-d", "/no/such/dir", "x", "--", "true"], 125, "lock directory does not exist"),
+        (["--wait-for=all", "x", "--", "true"], 125, "--wait-for is one of command, tree"),
+    ],
+)
+def test_failure_of_our_own(words: list[str], status: int, message: str) -> None:
+    done = pylock("run", *words)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith("pylock: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_command_is_found_out_before_waiting(contenders: type[Contender]) -> None:
+    contenders().acquire("x")
+    assert pylock("run", "x", "--", "no-such-command").returncode == 127
+
+
+def test_script_without_interpreter_line_is_run_by_sh(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text('echo "$0 $1"\n')
+    script.chmod(0o755)
+    assert pylock("run", "x", "--", str(script), "word").stdout == f"{script} word\n"
+
+
+def test_name_defaults(start: Start) -> None:
+    running = start("run", "--", "sh", "-c", READY + "sleep 60")
+    assert running.line() == "ready"
+    assert library.inspect("default").holders[0].command == f"sh -c {READY}sleep 60"
+
+
+# The command's surroundings
+
+
+def test_command_is_told_its_lock(directory: Path) -> None:
+    done = pylock("run", "-s", "x", "--", "sh", "-c", 'echo "$PYLOCK_NAME $PYLOCK_MODE $PYLOCK_DIR $PYLOCK_TOKEN"')
+    name, mode, where, token = done.stdout.split()
+    assert (name, mode, where) == ("x", "shared", str(directory))
+    assert int(token) > 10**15
+
+
+def test_command_has_no_descriptor_but_the_locks(directory: Path) -> None:
+    listed = pylock("run", "x", "--", sys.executable, "-c", """
+import os
+for fd in sorted(map(int, os.listdir("/proc/self/fd"))):
+    try: print(fd, os.readlink(f"/proc/self/fd/{fd}"))
+    except OSError: pass
+""").stdout.splitlines()  # fmt: skip
+    beyond = [line.split(" ", 1)[1] for line in listed if int(line.split()[0]) > 2]
+    assert beyond == [str(directory / "x.lock")]
+
+
+@pytest.mark.parametrize("closed", [(0,), (1, 2), (0, 1, 2)])
+def test_closed_standard_descriptors_stay_closed_and_are_no_lock(
+    closed: tuple[int, ...], directory: Path, tmp_path: Path
+) -> None:
+    result = tmp_path / "result"
+    probe = f"import os; open({str(result)!r}, 'w').write(str(os.getpid()))"
+    redirect = " ".join(f"{fd}>&-" for fd in closed)
+    command = " ".join([*PYLOCK, "run", "x", "--", sys.executable, "-c", f'"{probe}"', redirect])
+    subprocess.run(["sh", "-c", command], env=environment(), check=True, timeout=60)
+    assert result.exists()
+    assert (directory / "x.lock").read_text().startswith('{"pylock"')
+
+
+def test_nested_run_of_the_same_lock_fails_at_once() -> None:
+    inner = [*PYLOCK, "run", "x", "--", "true"]
+    done = pylock("run", "x", "--", *inner)
+    assert done.returncode == 125
+    assert 'would wait for ever for "x"' in done.stderr
+    assert "held for it by pid" in done.stderr
+
+
+def test_nested_run_of_another_or_a_compatible_lock_goes_on() -> None:
+    assert pylock("run", "x", "--", *PYLOCK, "run", "y", "--", "true").returncode == 0
+    assert pylock("run", "-s", "x", "--", *PYLOCK, "run", "-s", "x", "--", "true").returncode == 0
+
+
+def test_daemon_that_outlived_its_lock_may_take_it_again(tmp_path: Path) -> None:
+    again = " ".join([*PYLOCK, "run", "-t", "20", "x", "--", "touch", str(tmp_path / "done")])
+    pylock("run", "x", "--", "sh", "-c", f"(sleep 0.2; {again}) >/dev/null 2>&1 &")
+    until((tmp_path / "done").exists)
+
+
+def test_several_locks_are_had_together_in_any_order(start: Start) -> None:
+    first = start("run", "a", "--with", "b", "--", "sh", "-c", READY + "sleep 0.2")
+    assert first.line() == "ready"
+    second = start("run", "b", "--with", "a:shared", "--", "sh", "-c", READY)
+    assert second.line() == "ready"
+    assert first.process.wait(30) == 0
+    assert not is_free("a") or second.end()[0] == 0
+
+
+# Signals
+
+
+def test_lock_is_held_while_the_command_cleans_up_after_a_kill_of_the_group(start: Start) -> None:
+    """The seed's second transcript: with --ignore-signal the lock outlives the kill."""
+    first = start("run", "--ignore-signal=SIGTERM", "x", "--", "sh", "-c", CLEANS_UP)
+    assert first.line() == "ready"
+    second = start("run", "x", "--", "sh", "-c", "date +%s.%N")
+    waiting("x", 1)
+    first.signal_group(signal.SIGTERM)
+    assert first.line() == "cleaned"
+    ended = time.time()
+    status, _, _ = first.end()
+    assert status == 3
+    _, started, _ = second.end()
+    assert float(started) > ended - 0.1
+    assert is_free("x")
+
+
+def test_kill_of_the_group_without_the_option_waits_for_the_command_too(start: Start) -> None:
+    """The seed's first transcript lets go at once; we hold on, and die as the command died."""
+    running = start("run", "x", "--", "sh", "-c", READY + "exec sleep 60")
+    assert running.line() == "ready"
+    running.signal_group(signal.SIGTERM)
+    assert running.end()[0] == -signal.SIGTERM
+    assert is_free("x")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGRTMIN"])
+def test_signal_to_the_supervisor_alone_is_handed_on_once(name: str, start: Start) -> None:
+    number = getattr(signal, name)
+    program = (
+        "import signal, sys\n"
+        f"signal.signal({int(number)}, lambda *_: print('got it', flush=True))\n"
+        "print('ready', flush=True)\n"
+        "signal.pause(); signal.setitimer(signal.ITIMER_REAL, 0.15); signal.signal(14, lambda *_: sys.exit(5))\n"
+        "signal.pause()\n"
+    )
+    running = start("run", "x", "--", sys.executable, "-c", program)
+    assert running.line() == "ready"
+    running.signal(number)
+    status, output, _ = running.end()
+    assert (status, output) == (5, "got it\n")
+
+
+def test_ignored_signal_is_swallowed_and_the_command_has_its_default(start: Start) -> None:
+    running = start("run", "--ignore-signal", "USR1", "x", "--", "sh", "-c", "echo $$; read line; exit 0",
+                    stdin=subprocess.PIPE)  # fmt: skip
+    child = int(running.line())
+    running.signal(signal.SIGUSR1)
+    ignored = int(Path(f"/proc/{child}/status").read_text().split("SigIgn:")[1].split()[0], 16)
+    assert not ignored & 1 << signal.SIGUSR1 - 1
+    os.kill(child, signal.SIGUSR1)
+    assert running.end()[0] == -signal.SIGUSR1
+
+
+def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Start) -> None:
+    program = (
+        "import signal, sys, time\n"
+        "count = []\n"
+        "signal.signal(15, lambda *_: count.append(1))\n"
+        "print('ready', flush=True)\n"
+        "signal.pause(); time.sleep(0.15); print(len(count))\n"
+    )
+    running = start("run", "--new-group", "x", "--", sys.executable, "-c", program)
+    assert running.line() == "ready"
+    running.signal_group(signal.SIGTERM)
+    assert running.end()[1] == "1\n"
+
+
+def test_second_signal_is_handed_on_too(start: Start) -> None:
+    program = "trap 'echo first; trap \"echo second; exit 4\" TERM' TERM; echo ready; while :; do sleep 0.01; done"
+    running = start("run", "x", "--", "sh", "-c", program)
+    assert running.line() == "ready"
+    running.signal(signal.SIGTERM)
+    assert running.line() == "first"
+    running.signal(signal.SIGTERM)
+    assert running.line() == "second"
+    assert running.end()[0] == 4
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
+@pytest.mark.parametrize("quiet", [True, False])
+def test_signal_while_waiting_leaves_the_queue_and_is_died_of(
+    name: str, quiet: bool, start: Start, contenders: type[Contender], directory: Path
+) -> None:
+    contenders().acquire("x")
+    running = start("run", *["-q"] * quiet, "x", "--", "echo", "ran")
+    waiting("x", 1)
+    running.signal(getattr(signal, name))
+    status, output, _ = running.end()
+    assert (status, output) == (-getattr(signal, name), "")
+    assert [entry.name for entry in directory.iterdir()] == ["x.lock"]
+
+
+def test_ignored_signal_still_ends_the_waiting(start: Start, contenders: type[Contender]) -> None:
+    contenders().acquire("x")
+    running = start("run", "--ignore-signal=TERM", "x", "--", "true")
+    waiting("x", 1)
+    running.signal(signal.SIGTERM)
+    assert running.end()[0] == -signal.SIGTERM
+
+
+def test_killed_supervisor_leaves_the_lock_to_its_command(start: Start) -> None:
+    running = start("run", "x", "--", "sh", "-c", "echo $$; sleep 60")
+    child = int(running.line())
+    os.kill(running.pid, signal.SIGKILL)
+    running.process.wait(30)
+    assert library.lock("x").locked()
+    os.killpg(running.pid, signal.SIGKILL)
+    until(lambda: not library.lock("x").locked())
+    assert child
+
+
+def test_daemon_left_behind_does_not_keep_the_lock(start: Start) -> None:
+    done = pylock("run", "x", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!")
+    daemon = int(done.stdout)
+    try:
+        assert not library.lock("x").locked()
+        os.kill(daemon, 0)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_wait_for_tree_holds_until_the_last_descendant_is_gone(start: Start) -> None:
+    running = start(
+        "run", "--wait-for=tree", "x", "--", "sh", "-c", "(exec sleep 60 >/dev/null 2>&1) & echo $!; exit 3"
+    )
+    descendant = int(running.line())
+    assert running.process.stderr is not None
+    said = running.process.stderr.readline()
+    assert f"its descendants hold on: pid {descendant}" in said
+    assert not is_free("x")
+    os.kill(descendant, signal.SIGKILL)
+    assert running.end()[0] == 3
+    assert is_free("x")
+
+
+def test_exec_leaves_no_supervisor_and_holds_until_the_end(start: Start) -> None:
+    running = start("run", "--exec", "x", "--", "sh", "-c", "echo $$; sleep 60")
+    assert int(running.line()) == running.pid
+    assert library.lock("x").locked()
+    running.signal_group(signal.SIGKILL)
+    running.end()
+    assert not library.lock("x").locked()
+
+
+def test_inherited_ignored_signal_stays_ignored(start: Start) -> None:
+    running = start(
+        "run", "x", "--", "sh", "-c", "grep SigIgn /proc/$$/status; " + READY + "sleep 0.1",
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    assert int(running.line().split()[1], 16) & 1 << signal.SIGHUP - 1
+    assert running.line() == "ready"
+    running.signal(signal.SIGHUP)
+    assert running.end()[0] == 0
+
+
+def test_ignored_sigchld_and_python_sigpipe_are_as_a_shell_has_them(start: Start) -> None:
+    running = start(
+        "run", "x", "--", "sh", "-c", "grep SigIgn /proc/$$/status; exit 6",
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )  # fmt: skip
+    ignored = int(running.line().split()[1], 16)
+    assert not ignored & 1 << signal.SIGPIPE - 1
+    assert running.end()[0] == 6
+
+
+def test_stopped_supervisor_holds_the_lock(start: Start) -> None:
+    running = start("run", "x", "--", "sh", "-c", READY + "read line; exit 0", stdin=subprocess.PIPE)
+    assert running.line() == "ready"
+    running.signal(signal.SIGSTOP)
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+    running.process.stdin = None
+    with pytest.raises(library.LockTimeout):
+        library.lock("x").acquire(0.1)
+    running.signal(signal.SIGCONT)
+    assert running.end()[0] == 0
+    assert is_free("x")
+
+
+def test_no_zombie_is_left(start: Start) -> None:
+    running = start("run", "x", "--", "sh", "-c", "echo $$")
+    child = int(running.line())
+    running.end()
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_many_supervisors_take_turns(tmp_path: Path) -> None:
+    count = 60
+    log = tmp_path / "log"
+    children = [
+        subprocess.Popen(
+            [*PYLOCK, "run", "-q", "x", "--", "sh", "-c", f"echo begin >>{log}; echo end >>{log}"], env=environment()
+        )
+        for _ in range(count)
+    ]
+    assert [child.wait(100) for child in children] == [0] * count
+    assert log.read_text().split() == ["begin", "end"] * count
+
+
+# The waiting line and the terminal
+
+
+def test_waiting_line_says_who_holds_and_where_we_stand(start: Start, contenders: type[Contender]) -> None:
+    holder = contenders()
+    holder.acquire("x", reason="nightly")
+    running = start("run", "x", "--", "true")
+    assert running.process.stderr is not None
+    line = running.process.stderr.readline()
+    assert line.startswith('pylock: waiting 1 s for "x" (exclusive), place 1 of 1, held by pid ')
+    assert f"pid {holder.pid} on" in line
+    assert "(nightly)" in line
+    holder.release()
+    status, output, errors = running.end()
+    assert (status, output, errors) == (0, "", "")
+
+
+def on_terminal(words: list[str], **variables: str) -> tuple[int, int]:
+    """Start a command as a shell in a terminal does, in the foreground; return its pid and our end."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(words[0], words, environment(**variables))
+        finally:
+            os._exit(99)
+    return pid, terminal
+
+
+def read_until(terminal: int, text: str) -> str:
+    seen = ""
+    deadline = time.monotonic() + 30
+    while text not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(deadline - time.monotonic(), 0))
+        assert ready, f"{text!r} did not come, only {seen!r}"
+        try:
+            seen += os.read(terminal, 4096).decode()
+        except OSError as error:
+            assert error.errno == errno.EIO
+            raise AssertionError(f"{text!r} did not come, only {seen!r}") from None
+    return seen
+
+
+@pytest.mark.parametrize("new_group", [[], ["--new-group"]])
+def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(new_group: list[str]) -> None:
+    program = "trap 'echo struck; sleep 0.2; echo done; exit 3' INT; echo ready; while :; do sleep 0.01; done"
+    pid, terminal = on_terminal([*PYLOCK, "run", *new_group, "x", "--", "sh", "-c", program])
+    try:
+        read_until(terminal, "ready")
+        os.write(terminal, b"\x03")
+        read_until(terminal, "struck")
+        assert not is_free("x")
+        rest = read_until(terminal, "done")
+        assert "struck" not in rest
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+        assert is_free("x")
+    finally:
+        os.close(terminal)
+
+
+@pytest.mark.parametrize("new_group", [[], ["--new-group"]])
+def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str]) -> None:
+    """A shell with job control runs it: stop by the terminal, look at the job, and go on."""
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    try:
+        read_until(terminal, "$ ")
+        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", "sh", "-c", "'echo rea''dy; sleep 0.3; echo do''ne'"])
+        os.write(terminal, f"{words}\n".encode())
+        read_until(terminal, "ready")
+        os.write(terminal, b"\x1a")
+        read_until(terminal, "Stopped")
+        assert library.lock("x").locked()
+        os.write(terminal, b"fg\n")
+        read_until(terminal, "done")
+        until(lambda: is_free("x"))
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
+def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[Contender]) -> None:
+    holder = contenders()
+    holder.acquire("x")
+    pid, terminal = on_terminal([*PYLOCK, "run", "x", "--", "true"])
+    try:
+        seen = read_until(terminal, "waiting 1 s")
+        assert "\r\x1b[K" in seen
+        holder.release()
+        read_until(terminal, "\r\x1b[K")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(terminal)

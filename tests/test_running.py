@@ -1,0 +1,132 @@
+"""`pylock.run`: the supervisor for Python programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from command import environment
+from contender import Contender, until
+
+import pylock
+
+
+def test_outcome_of_a_command_that_ends() -> None:
+    assert pylock.run(["sh", "-c", "exit 4"], "x") == pylock.Outcome(4, None, pytest.approx(0, abs=5), True)  # type: ignore[arg-type]
+
+
+def test_outcome_of_a_command_that_is_killed() -> None:
+    outcome = pylock.run(["sh", "-c", "kill -9 $$"], pylock.lock("x"))
+    assert (outcome.exit_code, outcome.signal, outcome.ran) == (None, signal.SIGKILL, True)
+    assert not pylock.lock("x").locked()
+
+
+def test_outcome_of_a_lock_that_is_busy(contenders: type[Contender]) -> None:
+    contenders().acquire("x")
+    outcome = pylock.run(["true"], "x", timeout=0.02)
+    assert (outcome.ran, outcome.exit_code) == (False, None)
+    assert outcome.waited >= 0.02
+
+
+def test_several_locks_are_held_together() -> None:
+    locks = [pylock.lock("b"), pylock.lock("a", "shared")]
+    done = pylock.run(["sh", "-c", "test $PYLOCK_NAME = b"], locks)
+    assert done.exit_code == 0
+    assert pylock.run(["true"], pylock.all_of(*locks)).exit_code == 0
+    assert not pylock.lock("a").locked()
+
+
+def test_options_of_the_process() -> None:
+    command = ["sh", "-c", "test $PWD = / && test $ONLY = this && cat"]
+    environment = {"ONLY": "this", "PATH": "/bin:/usr/bin"}
+    outcome = pylock.run(command, "x", cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    assert outcome.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "error"), [(["no-such-command"], FileNotFoundError), (["/etc/passwd"], PermissionError)]
+)
+def test_command_that_cannot_run_is_found_out_before_waiting(
+    command: list[str], error: type[OSError], contenders: type[Contender]
+) -> None:
+    contenders().acquire("x")
+    with pytest.raises(error) as caught:
+        pylock.run(command, "x")
+    assert caught.value.filename == command[0]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"command": "true"}, {"command": []}, {"wait_for": "all"}, {"ignore_signals": ["KILL"]}]
+)
+def test_bad_argument_is_a_value_error(arguments: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"must|cannot be ignored"):
+        pylock.run(**({"command": ["true"], "locks": "x"} | arguments))  # type: ignore[arg-type]
+
+
+def test_works_from_a_thread_and_touches_no_handler() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(pylock.run, ["sh", "-c", "exit 2"], "x").result(20).exit_code == 2
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_signal_is_handed_on_and_every_handler_put_back() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+
+    def strike() -> None:
+        until(lambda: pylock.inspect("x").holders)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    outcome = pylock.run(
+        ["sh", "-c", "trap 'exit 8' TERM; while :; do sleep 0.01; done"], "x", stdin=subprocess.DEVNULL
+    )
+    striker.join()
+    assert outcome.exit_code == 8
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_ignored_signal_is_swallowed() -> None:
+    def strike() -> None:
+        until(lambda: pylock.inspect("x").holders)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    outcome = pylock.run(["sh", "-c", "sleep 0.2"], "x", ignore_signals=["USR1"], new_group=True)
+    striker.join()
+    assert outcome == pylock.Outcome(0, None, outcome.waited, True)
+
+
+def test_tree_waits_for_orphans_and_leaves_other_children_alone() -> None:
+    program = """
+import subprocess, sys, time, pylock
+other = subprocess.Popen(["sleep", "60"])
+begun = time.monotonic()
+outcome = pylock.run(["sh", "-c", "(sleep 0.3) & exit 5"], "x", wait_for="tree")
+print(outcome.exit_code, time.monotonic() - begun >= 0.3, other.poll())
+other.kill(); other.wait()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "5 True None\n", done.stderr
+
+
+def test_lock_is_left_to_the_command_if_the_program_is_killed() -> None:
+    program = "import pylock; pylock.run(['sh', '-c', 'echo $$; exec sleep 60'], 'x')"
+    running = subprocess.Popen([sys.executable, "-c", program], env=environment(), stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    child = int(running.stdout.readline())
+    running.kill()
+    running.wait()
+    assert pylock.lock("x").locked()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: not pylock.lock("x").locked())
+    running.stdout.close()
