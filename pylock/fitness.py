@@ -232,4 +232,7 @@ def _probe(directory: str, name: str, seconds: str) -> None:
 
 
 if __name__ == "__main__":
-    {"hold": _hold, "probe": _probe}[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == "hold":
+        _hold(*sys.argv[2:])
+    else:
+        _probe(*sys.argv[2:])
