@@ -116,7 +116,9 @@ class Lock:
             if not hold._take() and not (self._is_nested(waits_as_task=True, may_wait=False) and hold._take_again()):
                 self._request.check_attainable()
                 raise self._refusal(WouldBlock, hold)
-            self._note(hold)
+            if self._holds:
+                self._forget_released()
+            self._holds.append(hold)
         except BaseException as error:
             hold._close()
             _explain(error, self._request)
@@ -137,7 +139,9 @@ class Lock:
                 from .fronts import drive
 
                 (front or drive)(self._steps(hold, timeout, waits_as_task=False))
-            self._note(hold)
+            if self._holds:
+                self._forget_released()
+            self._holds.append(hold)
         except BaseException as error:
             hold._close()
             _explain(error, self._request)
@@ -152,7 +156,9 @@ class Lock:
                 from .fronts import drive_async
 
                 await drive_async(self._steps(hold, timeout, waits_as_task=True))
-            self._note(hold)
+            if self._holds:
+                self._forget_released()
+            self._holds.append(hold)
         except BaseException as error:
             hold._close()
             _explain(error, self._request)
@@ -180,7 +186,7 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         holds = self._holds
-        hold = holds.pop() if len(holds) == 1 else self._take_hold_here()
+        hold = holds.pop(0) if len(holds) == 1 else self._take_hold_here()
         try:
             hold.__exit__(kind, error, trace)
         except BaseException:  # a signal handler may have raised before the release
@@ -209,11 +215,6 @@ class Lock:
         hold = next((hold for hold in reversed(self._holds) if is_inside(hold._fd)), self._holds[-1])
         self._holds.remove(hold)
         return hold
-
-    def _note(self, hold: Hold) -> None:
-        if self._holds:
-            self._forget_released()
-        self._holds.append(hold)
 
     def _forget_released(self) -> None:
         """Holds do not know this list, so that a hold which is dropped is not kept alive by it."""
