@@ -8,8 +8,6 @@ import sys
 from math import ceil
 from time import monotonic
 
-from .census import opened, shorten, take_census
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .fronts import Result, Steps
@@ -66,6 +64,8 @@ class _WaitingLine:
             self._emit("\r\x1b[K")
 
     def _write(self, text: str) -> None:
+        from .census import shorten
+
         self._shown = True
         if self._on_terminal:
             columns = os.get_terminal_size(sys.stderr.fileno()).columns
@@ -81,6 +81,8 @@ class _WaitingLine:
             self.due = float("inf")
 
     def _text(self, waited: float) -> str:
+        from .census import opened, take_census  # with all that a short wait never needs
+
         request = self._request
         with opened(request.path, request.directory.remote) as fd:
             holders, waiters = take_census(fd, request.header_size) if fd >= 0 else ((), ())

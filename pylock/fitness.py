@@ -121,7 +121,21 @@ def _permission_findings(path: str) -> Iterator[Finding]:
             "anybody could remove or replace lock files that are in use", f"chmod +t {path}",
         )  # fmt: skip
         return
+    if mode & stat.S_ISVTX and _protects_regular_files():
+        yield Finding(
+            True, "note: the kernel refuses O_CREAT on other users' files here (fs.protected_regular)",
+            "programs that lock these files otherwise than with pylock may be denied",
+        )  # fmt: skip
     yield Finding(True, f"mode {mode:04o}, owned by user {status.st_uid}; new lock files get {mode & 0o666:04o}")
+
+
+def _protects_regular_files() -> bool:
+    """Source: proc_sys_fs(5), protected_regular."""
+    try:
+        with open("/proc/sys/fs/protected_regular", encoding="ascii") as file:
+            return file.read().strip() != "0"
+    except OSError:
+        return False
 
 
 def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -> Finding:

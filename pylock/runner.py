@@ -111,7 +111,7 @@ class _Run:
             for hold in reversed(holds):
                 hold.release()
         self._say(f'let go of "{self._lock.name}"')
-        supervisor.unblock_signals()
+        # Signals stay blocked: what comes now is too late to change how the command ended.
         return _die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
     def _busy(self, error: LockTimeout) -> int:
@@ -132,14 +132,15 @@ class _Run:
 
     def _wait(self, steps: Steps[None]) -> None:
         """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
-        from .announcing import drive_announcing
-        from .fronts import drive
-
         before = {number: _raw.signal(number, _strike) for number in signames.FORWARDED if _is_default(number)}
         try:
             if self._settings.get("quiet"):
+                from .fronts import drive
+
                 drive(steps)
             else:
+                from .announcing import drive_announcing
+
                 drive_announcing(steps, self._lock._request)
         finally:
             for number, handler in before.items():

@@ -57,9 +57,6 @@ class Supervisor:
         raw.signal(_SIGCHLD, raw.SIG_DFL)  # a caller may have it ignored, and then nobody can be waited for
         self._mask = raw.pthread_sigmask(raw.SIG_BLOCK, self._taken)
 
-    def unblock_signals(self) -> None:
-        raw.pthread_sigmask(raw.SIG_SETMASK, self._mask)
-
     def run(
         self, program: str, command: list[str], environment: Mapping[str, str], keep: Iterable[int],
         closed: Iterable[int] = (), announce: Callable[[list[int]], None] | None = None,

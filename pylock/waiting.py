@@ -9,7 +9,7 @@ from .bells import Bell, is_unheard, ring
 from .byterange import is_free, let_go
 from .errors import NotHeld
 from .grants import attempt, put_record
-from .lockfile import seat_slot
+from .lockfile import refresh, seat_slot
 from .modes import EXCLUSIVE
 from .tickets import ANY_HOLDER, PATIENCE, Ticket, leave_queue, seat_to_ring, take_seat
 from .units import may_have_room
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .fronts import Steps
     from .grants import Grant
     from .modes import ModeRule
-    from .request import Request
+    from .request import Request, Terms
 
 SAFETY = 0.125
 """Seconds between two looks of the next in turn, for what no bell tells: a killed holder, another host."""
@@ -76,10 +76,10 @@ def _take_turns(
     behind = iter(SAFETY_BEHIND)
     stuck = patient = False
     while True:
-        fair = request.learn(fd).fair
+        terms = _terms_now(fd, request)
         request.check_attainable()
-        first = nested or ticket.is_first(fair)
-        if (first or stuck) and (granted := attempt(fd, request, ticket.seat)):
+        first = nested or ticket.is_first(terms.fair)
+        if terms.limit and (first or stuck) and (granted := attempt(fd, request, ticket.seat)):
             return granted
         if first:
             seconds = SAFETY if patient else PATIENCE
@@ -96,7 +96,16 @@ def _take_turns(
         elif first:
             patient = True
             ticket.insist()
-        stuck = not rung and not first and lookout.sees_stuck_queue(fair)
+        stuck = not rung and not first and lookout.sees_stuck_queue(terms.fair)
+
+
+def _terms_now(fd: int, request: Request) -> Terms:
+    """Read the terms; a closed lock is not tried, as to take it for a moment would look like holding it."""
+    terms = request.learn(fd)
+    if not terms.limit and request.directory.remote:
+        refresh(fd)
+        terms = request.learn(fd)
+    return terms
 
 
 class _Lookout:

@@ -250,6 +250,33 @@ def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Star
     assert running.end()[1] == "1\n"
 
 
+AT_A_MOMENT = """
+import os, signal, sys
+from pylock import cli, locks
+def strike(module, name):
+    real = getattr(module, name)
+    def struck(*arguments, **keywords):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments, **keywords)
+    setattr(module, name, struck)
+strike({module}, {name!r})
+sys.exit(cli.main(["run", "x", "--", "sh", "-c", {script!r}]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "script", "status"),
+    [("os", "posix_spawn", "exec sleep 60", -signal.SIGTERM), ("locks.Hold", "release", "exit 3", 3)],
+    ids=["between lock and exec", "between end and release"],
+)
+def test_signal_at_a_moment_between(module: str, name: str, script: str, status: int) -> None:
+    """It reaches the command that is about to start, and does not change how one ended."""
+    program = AT_A_MOMENT.format(module=module, name=name, script=script)
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=60, check=False)
+    assert done.returncode == status
+    assert is_free("x")
+
+
 def test_second_signal_is_handed_on_too(start: Start) -> None:
     program = "trap 'echo first; trap \"echo second; exit 4\" TERM' TERM; echo ready; while :; do sleep 0.01; done"
     running = start("run", "x", "--", "sh", "-c", program)
@@ -370,7 +397,7 @@ def test_no_zombie_is_left(start: Start) -> None:
 
 
 def test_many_supervisors_take_turns(tmp_path: Path) -> None:
-    count = 60
+    count = 200
     log = tmp_path / "log"
     children = [
         subprocess.Popen(

@@ -20,11 +20,24 @@ from types import FrameType
 
 from pylock.mounts import mount_of
 
-from . import bystanders, contention, directory, handover, memory, peers, sharing, startup, uncontended, waiting
+from . import (
+    bystanders,
+    command,
+    contention,
+    directory,
+    handover,
+    memory,
+    peers,
+    sharing,
+    startup,
+    uncontended,
+    waiting,
+)
 from .common import Table, workplace
 
 QUESTIONS: dict[str, Callable[[bool], list[Table]]] = {
     "startup": startup.tables,
+    "command": command.tables,
     "uncontended": uncontended.tables,
     "handover": handover.tables,
     "waiting": waiting.tables,
