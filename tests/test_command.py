@@ -15,7 +15,7 @@ from command import Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
-from pylock import commands, manual, options
+from pylock.cli import commands, manual, options
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:

@@ -212,11 +212,12 @@ def test_kill_of_the_group_without_the_option_waits_for_the_command_too(start: S
 def test_signal_to_the_supervisor_alone_is_handed_on_once(name: str, start: Start) -> None:
     number = getattr(signal, name)
     program = (
-        "import signal, sys\n"
-        f"signal.signal({int(number)}, lambda *_: print('got it', flush=True))\n"
+        "import signal, sys, time\n"
+        "got = []\n"
+        f"signal.signal({int(number)}, lambda *_: got.append(print('got it', flush=True)))\n"
         "print('ready', flush=True)\n"
-        "signal.pause(); signal.setitimer(signal.ITIMER_REAL, 0.15); signal.signal(14, lambda *_: sys.exit(5))\n"
-        "signal.pause()\n"
+        "while not got: time.sleep(0.005)\n"
+        "time.sleep(0.15); sys.exit(5)\n"
     )
     running = start("run", "x", "--", sys.executable, "-c", program)
     assert running.line() == "ready"
@@ -242,7 +243,8 @@ def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Star
         "count = []\n"
         "signal.signal(15, lambda *_: count.append(1))\n"
         "print('ready', flush=True)\n"
-        "signal.pause(); time.sleep(0.15); print(len(count))\n"
+        "while not count: time.sleep(0.005)\n"
+        "time.sleep(0.15); print(len(count))\n"
     )
     running = start("run", "--new-group", "x", "--", sys.executable, "-c", program)
     assert running.line() == "ready"

@@ -19,7 +19,7 @@ import pylock
 from .common import Sample, Table, at_most, number, times
 
 ROOT = Path(pylock.__file__).resolve().parents[1]
-LAUNCHER = [sys.executable, str(ROOT / "pylock" / "launcher.py")]
+LAUNCHER = [sys.executable, str(ROOT / "pylock" / "cli" / "launcher.py")]
 MOST_TIMES = 1.35
 PYTHON = "python -c pass"
 

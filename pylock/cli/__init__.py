@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import LockError
+from ..errors import LockError
 from .options import UsageError, parse
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def main(words: list[str] | None = None) -> int:
     except (LockError, OSError, ValueError) as error:
         return complain(str(error))
     except KeyboardInterrupt:
-        from .dying import die_of
+        from ..dying import die_of
 
         return die_of(2)
 
@@ -70,7 +70,7 @@ def _dispatch(words: list[str]) -> int:
         print(overview())
         return 0 if words else FAILED
     if words[0] in ("--version", "-V"):
-        from . import __version__
+        from .. import __version__
 
         print(f"pylock {__version__}")
         return 0

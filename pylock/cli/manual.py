@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import __version__
+from .. import __version__
 from .commands import ALL, EXIT_CODES
 from .options import Command, Option, UsageError
 

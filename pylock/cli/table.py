@@ -6,9 +6,9 @@ import json
 import time
 from dataclasses import asdict
 
-from .census import Contender, Holder, Waiter, shorten
-from .lockfile import UNLIMITED
-from .survey import LockStatus
+from ..census import Contender, Holder, Waiter, shorten
+from ..lockfile import UNLIMITED
+from ..survey import LockStatus
 
 _HEAD = ("LOCK", "USED", "WHO", "MODE", "PID", "HOST", "USER", "AGE", "COMMAND", "REASON")
 _COMMAND_WIDTH = 40

@@ -11,11 +11,12 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from .directories import resolve
-from .errors import WouldBlock
-from .locks import lock
-from .mounts import mount_of
+from ..directories import resolve
+from ..errors import WouldBlock
+from ..locks import lock
+from ..mounts import mount_of
 from .options import UsageError
 
 TYPE_CHECKING = False
@@ -141,7 +142,7 @@ def _protects_regular_files() -> bool:
 def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -> Finding:
     """Hold a lock here, and have another process, perhaps on another host, try for it."""
     name = f"pylock-check-{os.getpid()}"
-    program = ["-m", "pylock.fitness"]
+    program = ["-m", "pylock.cli.fitness"]
     own = [sys.executable, *program, "hold", path, name]
     other = [*interpreter, *program, "probe", shlex.quote(path) if len(interpreter) > 1 else path, name, str(seconds)]
     children = []
@@ -177,7 +178,7 @@ def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -
 
 
 def _start(words: list[str]) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     pipe = subprocess.PIPE
     return subprocess.Popen(words, text=True, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
 

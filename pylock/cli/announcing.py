@@ -10,8 +10,8 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .fronts import Result, Steps
-    from .request import Request
+    from ..fronts import Result, Steps
+    from ..request import Request
 
 FIRST = 1.0
 """Seconds of waiting that are not worth a word."""
@@ -64,7 +64,7 @@ class _WaitingLine:
             self._emit("\r\x1b[K")
 
     def _write(self, text: str) -> None:
-        from .census import shorten
+        from ..census import shorten
 
         self._shown = True
         if self._on_terminal:
@@ -81,7 +81,7 @@ class _WaitingLine:
             self.due = float("inf")
 
     def _text(self, waited: float) -> str:
-        from .census import opened, take_census  # with all that a short wait never needs
+        from ..census import opened, take_census  # with all that a short wait never needs
 
         request = self._request
         with opened(request.path, request.directory.remote) as fd:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 
-from . import cli, nesting, signames
+from .. import nesting, signames
+from ..errors import LockTimeout
+from ..locks import Lock
+from ..programs import CannotRun, find_program
+from ..request import make_request
+from ..supervisor import Supervisor
+from . import complain
 from .config import load_settings
-from .errors import LockTimeout
-from .locks import Lock
 from .options import UsageError
-from .programs import CannotRun, find_program
-from .request import make_request
-from .supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from .fronts import Steps
-    from .locks import Hold
+    from ..fronts import Steps
+    from ..locks import Hold
     from .options import Values
 
 DEFAULT_NAME = "default"
@@ -47,7 +48,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
     try:
         return _Run(settings, name, command).carry_out()
     except CannotRun as error:
-        cli.complain(str(error))
+        complain(str(error))
         return error.exit_code
     except _Struck as struck:
         return _die_of(struck.signal)
@@ -119,14 +120,14 @@ class _Run:
         if self._settings.get("skip_if_busy"):
             self._say(f"skipped: {error}")
             return 0
-        cli.complain(str(error))
+        complain(str(error))
         return int(self._settings.get("busy_exit_code", BUSY))
 
     def _acquire(self) -> list[Hold]:
         timeout = 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
         if not self._others:
             return [self._lock.acquire(timeout, self._wait)]
-        from .several import all_of
+        from ..several import all_of
 
         return list(all_of(self._lock, *self._others).acquire(timeout, self._wait).holds)
 
@@ -135,7 +136,7 @@ class _Run:
         before = {number: _raw.signal(number, _strike) for number in signames.FORWARDED if _is_default(number)}
         try:
             if self._settings.get("quiet"):
-                from .fronts import drive
+                from ..fronts import drive
 
                 drive(steps)
             else:
@@ -166,15 +167,15 @@ class _Run:
 
     def _announce_descendants(self, pids: list[int]) -> None:
         if not self._settings.get("quiet"):
-            cli.complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
+            complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
 
     def _say(self, text: str) -> None:
         if self._settings.get("verbose"):
-            cli.complain(text)
+            complain(text)
 
 
 def _die_of(signal: int) -> int:
-    from .dying import die_of
+    from ..dying import die_of
 
     return die_of(signal)
 
@@ -196,7 +197,7 @@ def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
 
 def _name_and_mode(text: str) -> tuple[str, str]:
     """Split NAME[:MODE]; a colon that no mode follows belongs to the name."""
-    from .modes import rule_of
+    from ..modes import rule_of
 
     name, colon, mode = text.rpartition(":")
     if colon and name:

@@ -12,7 +12,7 @@ RUN = Command(
     "run",
     "[NAME] -- COMMAND [ARG...]",
     "Run a command under a lock; the lock is let go only after the command has ended.",
-    "pylock.runner:run_command",
+    "pylock.cli.runner:run_command",
     (
         Option(
             "shared", "s", help="share the lock with other shared holders", name="mode", value="shared", group=_LOCK
@@ -92,7 +92,7 @@ STATUS = Command(
     "status",
     "[NAME]",
     "Show who holds and who waits.",
-    "pylock.admin:show_status",
+    "pylock.cli.admin:show_status",
     (
         Option("json", "j", help="machine-readable: one JSON object"),
         Option("watch", "", help="keep the table up to date until interrupted"),
@@ -106,7 +106,7 @@ SET = Command(
     "set",
     "NAME",
     "Change a lock's definition, also while it is held and waited for.",
-    "pylock.admin:change_definition",
+    "pylock.cli.admin:change_definition",
     (
         Option("capacity", "c", "N", "units for shared holders; 0 closes the lock, unlimited opens it", parse=capacity),
         Option("policy", "", "POLICY", "shared-first or fair"),
@@ -123,7 +123,7 @@ INIT = Command(
     "init",
     "DIR",
     "Make a lock directory that several users share.",
-    "pylock.admin:make_directory",
+    "pylock.cli.admin:make_directory",
     (Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"), HELP),
     (("pylock init /srv/locks --group batch", "for the members of one group"),),
 )
@@ -131,7 +131,7 @@ CLEAN = Command(
     "clean",
     "[DIR]",
     "Remove idle lock files, and what killed waiters left behind; never what is in use or was defined with set.",
-    "pylock.admin:clean_directory",
+    "pylock.cli.admin:clean_directory",
     (Option("dry-run", "", help="only say what would be removed"), HELP),
     (("pylock clean --dry-run", "see first"),),
 )
@@ -139,7 +139,7 @@ CHECK = Command(
     "check",
     "[DIR]",
     "Find out whether a directory is fit for locks: exit status 0 if it is, 1 if not.",
-    "pylock.fitness:check_directory",
+    "pylock.cli.fitness:check_directory",
     (
         Option("peer", "", "HOSTCMD", 'prove exclusion with another host, reached by this prefix: "ssh host2"'),
         Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
@@ -148,12 +148,16 @@ CHECK = Command(
     (("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),),
 )
 SIGNALS = Command(
-    "signals", "", "List the signals that can be ignored or forwarded.", "pylock.admin:list_signals", (HELP,)
+    "signals", "", "List the signals that can be ignored or forwarded.", "pylock.cli.admin:list_signals", (HELP,)
 )
 COMPLETION = Command(
-    "completion", "bash|zsh|fish", "Print a completion script for the shell.", "pylock.manual:print_completion", (HELP,)
+    "completion",
+    "bash|zsh|fish",
+    "Print a completion script for the shell.",
+    "pylock.cli.manual:print_completion",
+    (HELP,),
 )
-MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock.manual:print_man_page", (HELP,))
+MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock.cli.manual:print_man_page", (HELP,))
 
 ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, COMPLETION, MAN)
 

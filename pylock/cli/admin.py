@@ -6,13 +6,13 @@ import os
 import sys
 import time
 
-from . import signames
-from .cli import complain
-from .definitions import define
-from .directories import resolve
-from .lockfile import UNLIMITED
+from .. import signames
+from ..definitions import define
+from ..directories import resolve
+from ..lockfile import UNLIMITED
+from ..survey import LockStatus, inspect, status
+from . import complain
 from .options import UsageError
-from .survey import LockStatus, inspect, status
 from .table import as_json, as_table
 
 TYPE_CHECKING = False
@@ -151,7 +151,7 @@ def make_directory(values: Values, operands: list[str]) -> int:
 
 
 def clean_directory(values: Values, operands: list[str]) -> int:
-    from .removal import clean
+    from ..removal import clean
 
     where = resolve(_at_most_one(operands, "DIR"))
     dry_run = bool(values.get("dry_run"))

@@ -149,7 +149,7 @@ def whole(text: str) -> int:
 
 
 def capacity(text: str) -> int:
-    from .lockfile import UNLIMITED
+    from ..lockfile import UNLIMITED
 
     return UNLIMITED if text == "unlimited" else whole(text)
 

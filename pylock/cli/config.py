@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from .lockfile import UNLIMITED
+from ..lockfile import UNLIMITED
 from .options import UsageError
 
 TYPE_CHECKING = False
