@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal as stdlib_signal
+import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import uuid4
 
 from . import nesting
@@ -86,11 +85,12 @@ def run(
         environment |= _variables(holds.holds) | {_COOKIE: cookie}
         if wait_for == "tree":
             become_subreaper()
-        child = subprocess.Popen(
-            list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
-            pass_fds=[hold._fd for hold in holds.holds], process_group=0 if new_group else None,
-        )  # fmt: skip
-        with _signals_to(child, ignored, new_group):
+        with _Relay(ignored, new_group) as relay:  # before the start, so that no signal falls between
+            child = subprocess.Popen(
+                list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
+                pass_fds=[hold._fd for hold in holds.holds], process_group=0 if new_group else None,
+            )  # fmt: skip
+            relay.begin(child)
             status = _wait(child)
             if wait_for == "tree":
                 _await_tree(cookie)
@@ -140,31 +140,44 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     return status
 
 
-@contextmanager
-def _signals_to(child: subprocess.Popen[bytes], ignored: frozenset[int], new_group: bool) -> Iterator[None]:
-    """In the main thread, hand signals on to the command for the time of the block."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    from_terminal = frozenset() if new_group or not _in_foreground() else {stdlib_signal.SIGINT, stdlib_signal.SIGQUIT}
+class _Relay:
+    """In the main thread, hands signals on to the command for the time of the block; elsewhere it does nothing."""
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        if number in ignored or number in from_terminal:
+    def __init__(self, ignored: frozenset[int], new_group: bool) -> None:
+        self._ignored = ignored
+        self._send = os.killpg if new_group else os.kill
+        self._from_terminal = () if new_group or not _in_foreground() else (signal.SIGINT, signal.SIGQUIT)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in FORWARDED | self._ignored:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def begin(self, child: subprocess.Popen[bytes]) -> None:
+        """Hand on what came before there was a command, and from now on what comes."""
+        self._child = child
+        for number in self._early:
+            self._take(number, None)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if number in self._ignored or number in self._from_terminal:
+            return
+        if self._child is None:
+            self._early.append(number)
             return
         try:
-            (os.killpg if new_group else os.kill)(child.pid, number)
-        except ProcessLookupError:
+            self._send(self._child.pid, number)
+        except ProcessLookupError:  # it has just been reaped
             pass
-
-    before = {}
-    for number in FORWARDED | ignored:
-        if stdlib_signal.getsignal(number) not in (stdlib_signal.SIG_IGN, None):
-            before[number] = stdlib_signal.signal(number, hand_on)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            stdlib_signal.signal(number, handler)
 
 
 def _in_foreground() -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from command import environment
@@ -75,33 +76,46 @@ def test_works_from_a_thread_and_touches_no_handler() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_signal_is_handed_on_and_every_handler_put_back() -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+def strike_when(ready: Path, number: int) -> threading.Thread:
+    """Signal this process once the command has said that it runs, by making a file."""
 
     def strike() -> None:
-        until(lambda: pylock.inspect("x").holders)
-        os.kill(os.getpid(), signal.SIGTERM)
+        until(ready.exists)
+        os.kill(os.getpid(), number)
 
     striker = threading.Thread(target=strike)
     striker.start()
-    outcome = pylock.run(
-        ["sh", "-c", "trap 'exit 8' TERM; while :; do sleep 0.01; done"], "x", stdin=subprocess.DEVNULL
-    )
+    return striker
+
+
+def test_signal_is_handed_on_and_every_handler_put_back(tmp_path: Path) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    ready = tmp_path / "ready"
+    striker = strike_when(ready, signal.SIGTERM)
+    outcome = pylock.run(["sh", "-c", f"trap 'exit 8' TERM; >{ready}; while :; do sleep 0.01; done"], "x")
     striker.join()
     assert outcome.exit_code == 8
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-def test_ignored_signal_is_swallowed() -> None:
-    def strike() -> None:
-        until(lambda: pylock.inspect("x").holders)
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    striker = threading.Thread(target=strike)
-    striker.start()
-    outcome = pylock.run(["sh", "-c", "sleep 0.2"], "x", ignore_signals=["USR1"], new_group=True)
+def test_ignored_signal_is_swallowed(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    striker = strike_when(ready, signal.SIGUSR1)
+    command = ["sh", "-c", f">{ready}; sleep 0.2"]
+    outcome = pylock.run(command, "x", ignore_signals=["USR1"], new_group=True)
     striker.join()
     assert outcome == pylock.Outcome(0, None, outcome.waited, True)
+
+
+def test_signal_before_the_start_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.Popen
+
+    def start(*arguments: object, **options: object) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert pylock.run(["sleep", "60"], "x").signal == signal.SIGTERM
 
 
 def test_tree_waits_for_orphans_and_leaves_other_children_alone() -> None:

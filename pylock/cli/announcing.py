@@ -68,8 +68,7 @@ class _WaitingLine:
 
         self._shown = True
         if self._on_terminal:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
-            self._emit(f"\r\x1b[K{shorten(text, max(columns - 1, 20))}")
+            self._emit(f"\r\x1b[K{shorten(text, _columns() - len('^C') - 1)}")
         else:
             self._emit(text + "\n")
 
@@ -96,6 +95,13 @@ class _WaitingLine:
             more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
             text += f", held by {holders[0]} (user {holders[0].user}){more}"
         return text
+
+
+def _columns() -> int:
+    try:
+        return max(os.get_terminal_size(sys.stderr.fileno()).columns, 40)
+    except OSError:
+        return 80
 
 
 def _duration(seconds: float) -> str:
