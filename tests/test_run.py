@@ -471,17 +471,19 @@ def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(new_grou
 
 
 @pytest.mark.parametrize("new_group", [[], ["--new-group"]])
-def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str]) -> None:
+def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str], tmp_path: Path) -> None:
     """A shell with job control runs it: stop by the terminal, look at the job, and go on."""
     pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
     try:
         read_until(terminal, "$ ")
-        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", "sh", "-c", "'echo rea''dy; sleep 0.3; echo do''ne'"])
+        script = f"'echo rea''dy; until [ -e {tmp_path}/go ]; do sleep 0.01; done; echo do''ne'"
+        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", "sh", "-c", script])
         os.write(terminal, f"{words}\n".encode())
         read_until(terminal, "ready")
         os.write(terminal, b"\x1a")
         read_until(terminal, "Stopped")
         assert library.lock("x").locked()
+        (tmp_path / "go").touch()
         os.write(terminal, b"fg\n")
         read_until(terminal, "done")
         until(lambda: is_free("x"))
