@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from command import environment
@@ -21,7 +22,7 @@ from contender import ROOT
 from pylock.cli.commands import ALL
 from pylock.cli.options import Command, Option
 
-SECONDS = 60
+SECONDS = 30
 TESTED, PRINTS = "# tested", "# prints: "
 MARK = "-- what was printed up to here belongs to the last command --"
 
@@ -45,7 +46,7 @@ def blocks(page: Path, language: str) -> Iterator[tuple[int, list[str]]]:
             inside, kept = None, []
 
 
-def tested_blocks(page: Path) -> list[tuple[int, list[str]]]:
+def marked_blocks(page: Path) -> list[tuple[int, list[str]]]:
     return [(first, lines) for first, lines in blocks(page, "sh") if lines and lines[0] == TESTED]
 
 
@@ -64,19 +65,31 @@ def by_page(has: Callable[[Path], object]) -> pytest.MarkDecorator:
 
 def finish(words: list[str], where: Path, **variables: str) -> str:
     """Run to the end, with whatever it leaves behind, and return what was printed; fail if it failed."""
-    child = subprocess.Popen(
-        words, cwd=where, env=environment(**variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        printed, _ = child.communicate(timeout=SECONDS)
-    finally:
+    with TemporaryFile("w+") as output:
+        child = subprocess.Popen(
+            words, cwd=where, env=environment(**variables), stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
         try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    assert child.returncode == 0, printed
+            status: int | str = child.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            status = "it does not end"
+        kill_all_in(where)
+        child.wait()
+        output.seek(0)
+        printed = output.read()
+    assert status == 0, printed
     return printed
+
+
+def kill_all_in(place: Path) -> None:
+    """Kill what an example left behind; it is known by its current directory, as it may have left its group."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == place:
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:  # ended meanwhile, or somebody else's
+            pass
 
 
 @pytest.fixture
@@ -108,11 +121,11 @@ def test_python_blocks_of_a_page_run_one_after_the_other(page: Path, place: Path
     finish([sys.executable, "-W", "error::ResourceWarning", str(script)], place)
 
 
-@by_page(tested_blocks)
+@by_page(marked_blocks)
 def test_shell_blocks_marked_as_tested_do_what_they_say(
     page: Path, place: Path, path_with_pylock: str, directory: Path
 ) -> None:
-    for first, lines in tested_blocks(page):
+    for first, lines in marked_blocks(page):
         here, locks = place / str(first), directory / str(first)
         here.mkdir()
         locks.mkdir(mode=0o700)
