@@ -63,6 +63,7 @@ class Waiter(Contender):
 
 
 def shorten(text: str, most: int = 60) -> str:
+    text = "".join(char if char.isprintable() else " " for char in text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -85,7 +85,7 @@ def run(
         environment |= _variables(holds.holds) | {_COOKIE: cookie}
         if wait_for == "tree":
             become_subreaper()
-        with _Relay(ignored, new_group) as relay:  # before the start, so that no signal falls between
+        with _Relay(ignored, new_group, cookie) as relay:  # before the start, so that no signal falls between
             child = subprocess.Popen(
                 list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
                 pass_fds=[hold._fd for hold in holds.holds], process_group=0 if new_group else None,
@@ -143,8 +143,9 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
 class _Relay:
     """In the main thread, hands signals on to the command for the time of the block; elsewhere it does nothing."""
 
-    def __init__(self, ignored: frozenset[int], new_group: bool) -> None:
+    def __init__(self, ignored: frozenset[int], new_group: bool, cookie: str) -> None:
         self._ignored = ignored
+        self._cookie = cookie
         self._send = os.killpg if new_group else os.kill
         self._from_terminal = () if new_group or not _in_foreground() else (signal.SIGINT, signal.SIGQUIT)
         self._child: subprocess.Popen[bytes] | None = None
@@ -174,10 +175,11 @@ class _Relay:
         if self._child is None:
             self._early.append(number)
             return
-        try:
+        if self._child.returncode is None:
             self._send(self._child.pid, number)
-        except ProcessLookupError:  # it has just been reaped
-            pass
+        else:  # its descendants are waited for
+            for pid in _descendants(self._cookie):
+                os.kill(pid, number)
 
 
 def _in_foreground() -> bool:
@@ -191,8 +193,13 @@ def _in_foreground() -> bool:
 
 def _await_tree(cookie: str) -> None:
     """Reap every descendant that was left to this process, and wait for the others."""
-    while descendants := [pid for pid in children() if _has_cookie(pid, cookie)]:
+    while descendants := _descendants(cookie):
         os.waitpid(descendants[0], 0)
+
+
+def _descendants(cookie: str) -> list[int]:
+    """The orphans of our command that this process has adopted."""
+    return [pid for pid in children() if _has_cookie(pid, cookie)]
 
 
 def _has_cookie(pid: int, cookie: str) -> bool:

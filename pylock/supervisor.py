@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 raw = signames.raw
+_FROM_TERMINAL = frozenset((NUMBERS["SIGINT"], NUMBERS["SIGQUIT"], NUMBERS["SIGTSTP"]))
 _RESUMING = frozenset((NUMBERS["SIGTERM"], NUMBERS["SIGHUP"]))
 _SIGCHLD, _SIGCONT, _SIGTSTP = NUMBERS["SIGCHLD"], NUMBERS["SIGCONT"], NUMBERS["SIGTSTP"]
 _SIGTTIN, _SIGTTOU = NUMBERS["SIGTTIN"], NUMBERS["SIGTTOU"]
@@ -110,8 +111,9 @@ class Supervisor:
                 if pid and self._terminal is not None:
                     self._stop_with_child(os.WSTOPSIG(status))
             else:
-                # A positive code means the kernel: a terminal, which sends to the whole group.
-                self._hand_on(taken.si_signo, reached_group=taken.si_code > 0 and not self._new_group)
+                # A positive code means the kernel; these it sends from a terminal, and to the whole group.
+                from_terminal = taken.si_code > 0 and taken.si_signo in _FROM_TERMINAL
+                self._hand_on(taken.si_signo, reached_group=from_terminal and not self._new_group)
 
     def _hand_on(self, signal: int, reached_group: bool) -> None:
         if signal in self._ignore or reached_group:
@@ -131,7 +133,8 @@ class Supervisor:
         """The command's group stopped: stop too, so that the shell gets its terminal, and go on with it later."""
         assert self._terminal is not None
         if signal in (_SIGTTIN, _SIGTTOU) and self._terminal.hand_to(self._child):
-            return  # it asked for the terminal before it was given to it
+            self._send(_SIGCONT)  # it asked for the terminal before it was given to it
+            return
         self._terminal.take_back()
         os.kill(os.getpid(), NUMBERS["SIGSTOP"])
         self._terminal.hand_to(self._child)
@@ -151,9 +154,9 @@ class Supervisor:
                 announce(left)
                 told = True
             taken = raw.sigwaitinfo(self._taken)
-            if taken.si_signo != _SIGCHLD and taken.si_signo not in self._ignore and taken.si_code <= 0:
+            if taken.si_signo != _SIGCHLD and taken.si_signo not in self._ignore:
                 for descendant in left:
-                    os.kill(descendant, taken.si_signo)
+                    os.kill(descendant, taken.si_signo)  # a child of ours, so its pid is its own
 
 
 class _Terminal:
@@ -183,12 +186,17 @@ class _Terminal:
         mask = raw.pthread_sigmask(raw.SIG_BLOCK, [_SIGTTOU])
         try:
             os.tcsetpgrp(self._fd, group)
-            os.killpg(group, _SIGCONT)
         except OSError:
             return False
         finally:
             raw.pthread_sigmask(raw.SIG_SETMASK, mask)
         return True
+
+
+def restore_signals() -> None:
+    """Undo what Python did to signals at its start, for a process that is about to become another program."""
+    for number in _IGNORED_BY_PYTHON:
+        raw.signal(number, raw.SIG_DFL)
 
 
 def become_subreaper() -> None:

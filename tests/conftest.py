@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,13 @@ import pytest
 from contender import Contender
 
 TEST_SECONDS = 120
+
+
+@pytest.fixture(autouse=True, scope="session")
+def default_signals() -> None:
+    """Who starts the tests in the background of a script has these ignored, and so would every child."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,7 @@ def test_busy_lock(words: list[str], status: int, contenders: type[Contender]) -
         (["--ignore-signal=SIGNONE", "x", "--", "true"], 125, "is not a signal"),
         (["-d", "/no/such/dir", "x", "--", "true"], 125, "lock directory does not exist"),
         (["--wait-for=all", "x", "--", "true"], 125, "--wait-for is one of command, tree"),
+        (["--exec", "--new-group", "x", "--", "true"], 125, "--exec cannot be combined with --new-group"),
     ],
 )
 def test_failure_of_our_own(words: list[str], status: int, message: str) -> None:
@@ -356,6 +357,14 @@ def test_exec_leaves_no_supervisor_and_holds_until_the_end(start: Start) -> None
     assert not library.lock("x").locked()
 
 
+def test_exec_restores_signals_and_runs_scripts_as_a_shell_does(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("grep SigIgn /proc/$$/status\n")
+    script.chmod(0o755)
+    ignored = int(pylock("run", "--exec", "x", "--", str(script)).stdout.split()[1], 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+
+
 def test_inherited_ignored_signal_stays_ignored(start: Start) -> None:
     running = start(
         "run", "x", "--", "sh", "-c", "grep SigIgn /proc/$$/status; " + READY + "sleep 0.1",
@@ -476,8 +485,13 @@ def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str], tmp_path: Path) 
     pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
     try:
         read_until(terminal, "$ ")
-        script = f"'echo rea''dy; until [ -e {tmp_path}/go ]; do sleep 0.01; done; echo do''ne'"
-        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", "sh", "-c", script])
+        # Not a shell: one that is stopped between vfork and exec never counts as stopped.
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import os, time\nprint('ready', flush=True)\n"
+            f"while not os.path.exists('{tmp_path}/go'): time.sleep(0.005)\nprint('done')\n"
+        )
+        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
         os.write(terminal, f"{words}\n".encode())
         read_until(terminal, "ready")
         os.write(terminal, b"\x1a")

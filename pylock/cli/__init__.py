@@ -28,6 +28,9 @@ def main(words: list[str] | None = None) -> int:
         return _dispatch(words)
     except UsageError as error:
         return complain(str(error))
+    except BrokenPipeError:  # who read our output has read enough
+        sys.stdout = None
+        return FAILED
     except (LockError, OSError, ValueError) as error:
         return complain(str(error))
     except KeyboardInterrupt:

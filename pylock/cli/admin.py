@@ -41,7 +41,7 @@ def show_status(values: Values, operands: list[str]) -> int:
     if values.get("quiet"):
         if name is None:
             raise UsageError("--quiet needs a NAME")
-        return int(bool(inspect(name, directory).holders))
+        return int(any(holder.mode != "null" for holder in inspect(name, directory).holders))
     if values.get("watch"):
         return _watch(name, directory)
     locks = _look(name, directory)

@@ -70,10 +70,7 @@ class _Reader:
     def _definition(self, lock: str, keys: object) -> Values:
         if not isinstance(keys, dict):
             raise self._wrong(f"locks.{lock}", lock, 'must be a table: [locks."NAME"]')
-        definition = self._table(f"locks.{lock}", keys, _DEFINITION_KEYS)
-        if definition.get("capacity") == "unlimited":
-            definition["capacity"] = UNLIMITED
-        return definition
+        return self._table(f"locks.{lock}", keys, _DEFINITION_KEYS)
 
     def _table(self, name: str, table: dict[str, object], known: dict[str, _Key]) -> Values:
         values: Values = {}
@@ -84,6 +81,8 @@ class _Reader:
             if not check(value):
                 raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {value!r}")
             values[target] = tuple(value) if isinstance(value, list) else value
+        if values.get("capacity") == "unlimited":
+            values["capacity"] = UNLIMITED
         return values
 
     def _wrong(self, where: str, key: str, what: str) -> UsageError:
@@ -128,7 +127,7 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "mode": ("mode", _is_text, "the name of a mode"),
         "timeout": ("timeout", _is_seconds, "a number of seconds"),
         "weight": ("weight", _is_whole, "a whole number"),
-        "capacity": ("capacity", _is_whole, "a whole number"),
+        "capacity": ("capacity", _is_capacity, 'a whole number or "unlimited"'),
         "policy": ("policy", _is_text, "shared-first or fair"),
         "priority": ("priority", _is_whole, "a whole number"),
         "reason": ("reason", _is_text, "a text"),

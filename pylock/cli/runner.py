@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from errno import ENOEXEC
 
 from .. import nesting, signames
 from ..errors import LockTimeout
 from ..locks import Lock
 from ..programs import CannotRun, find_program
 from ..request import make_request
-from ..supervisor import Supervisor
+from ..supervisor import Supervisor, restore_signals
 from . import complain
 from .config import load_settings
 from .options import UsageError
@@ -63,6 +64,7 @@ class _Run:
         self._program = find_program(command[0], os.environ.get("PATH"))
         self._ignore = [signames.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
+        _refuse_with_exec(settings)
         self._closed = _fill_standard_descriptors()
         self._lock = self._make_lock(name, str(settings.get("mode") or self._implied_mode()))
         others = [_name_and_mode(text) for text in settings.get("others", ())]
@@ -160,10 +162,16 @@ class _Run:
     def _become_command(self, holds: list[Hold]) -> NoReturn:
         for hold in holds:
             os.set_inheritable(hold._fd, True)
+        for fd in self._closed:
+            os.close(fd)
+        restore_signals()
+        environment = self._environment(holds)
         try:
-            os.execve(self._program, self._command, self._environment(holds))
+            os.execve(self._program, self._command, environment)
         except OSError as error:
-            raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
+            if error.errno != ENOEXEC:
+                raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
+        os.execve("/bin/sh", ["sh", self._program, *self._command[1:]], environment)
 
     def _announce_descendants(self, pids: list[int]) -> None:
         if not self._settings.get("quiet"):
@@ -193,6 +201,14 @@ def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise UsageError(f"--{name.replace('_', '-')} is one of {', '.join(choices)}, not {value!r}")
     return value
+
+
+def _refuse_with_exec(settings: Values) -> None:
+    """With --exec nobody stays who could see to these."""
+    if settings.get("exec"):
+        for name in ("ignore_signals", "new_group", "wait_for"):
+            if name in settings:
+                raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 
 
 def _name_and_mode(text: str) -> tuple[str, str]:
