@@ -44,6 +44,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         raise UsageError('the command is missing: pylock run [OPTIONS] [NAME] -- COMMAND [ARG...]; mind the "--"')
     if len(operands) > 1:
         raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
+    _refuse_with_exec(values)
     settings = load_settings(values)
     name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
     try:
@@ -64,7 +65,6 @@ class _Run:
         self._program = find_program(command[0], os.environ.get("PATH"))
         self._ignore = [signames.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
-        _refuse_with_exec(settings)
         self._closed = _fill_standard_descriptors()
         self._lock = self._make_lock(name, str(settings.get("mode") or self._implied_mode()))
         others = [_name_and_mode(text) for text in settings.get("others", ())]
@@ -203,11 +203,11 @@ def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _refuse_with_exec(settings: Values) -> None:
+def _refuse_with_exec(values: Values) -> None:
     """With --exec nobody stays who could see to these."""
-    if settings.get("exec"):
+    if values.get("exec"):
         for name in ("ignore_signals", "new_group", "wait_for"):
-            if name in settings:
+            if name in values:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 
 
