@@ -4,12 +4,10 @@
     name = "nightly"                        ignored_signals = ["SIGTERM"]   capacity = 5
     timeout = 60                                                            policy = "fair"
 
-Where no file is there, nothing is imported to read one.
+This module is not even imported where there is no file.
 """
 
 from __future__ import annotations
-
-import os
 
 from ..lockfile import UNLIMITED
 from .options import UsageError
@@ -20,21 +18,13 @@ if TYPE_CHECKING:
 
     from .options import Values
 
-SYSTEM_FILE = "/etc/pylock/config.toml"
-USER_FILE = "~/.config/pylock/config.toml"
 
-
-def load_settings(values: Values) -> Values:
-    """Return the command line's values, completed from the files. Raises UsageError with file and key."""
-    named = values.get("config") or os.environ.get("PYLOCK_CONFIG")
-    files = [SYSTEM_FILE, os.path.expanduser(USER_FILE)]
-    present = [path for path in files if os.path.exists(path)]
-    if named:
-        present.append(str(named))
+def load_settings(files: list[str]) -> Values:
+    """Return what the files say, a later one before an earlier. Raises UsageError with file and key."""
     settings: Values = {}
-    for path in present:
+    for path in files:
         settings |= _read(path)
-    return settings | values
+    return settings
 
 
 def _read(path: str) -> Values:

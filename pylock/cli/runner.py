@@ -12,7 +12,6 @@ from ..programs import CannotRun, find_program
 from ..request import make_request
 from ..supervisor import Supervisor, restore_signals
 from . import complain
-from .config import load_settings
 from .options import UsageError
 
 TYPE_CHECKING = False
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from .options import Values
 
 DEFAULT_NAME = "default"
+SYSTEM_FILE = "/etc/pylock/config.toml"
+USER_FILE = "~/.config/pylock/config.toml"
 BUSY = 75
 """Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
 
@@ -45,7 +46,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
     if len(operands) > 1:
         raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
     _refuse_with_exec(values)
-    settings = load_settings(values)
+    settings = _settings(values)
     name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
     try:
         return _Run(settings, name, command).carry_out()
@@ -186,6 +187,18 @@ def _die_of(signal: int) -> int:
     from ..dying import die_of
 
     return die_of(signal)
+
+
+def _settings(values: Values) -> Values:
+    """The command line's values, completed from the settings files there are."""
+    files = [path for path in (SYSTEM_FILE, os.path.expanduser(USER_FILE)) if os.path.exists(path)]
+    if named := values.get("config") or os.environ.get("PYLOCK_CONFIG"):
+        files.append(str(named))
+    if not files:
+        return values
+    from .config import load_settings
+
+    return load_settings(files) | values
 
 
 def _strike(signal: int, frame: object) -> None:
