@@ -61,11 +61,12 @@ class Bell:
 
     def take_down(self) -> None:
         """Remove the FIFO; call it before the seat is given up."""
+        was_ours = self.fd >= 0
         self._stop_listening()
         if self._hung:
             self._hung = False
             try:
-                if S_ISFIFO(os.lstat(self._path).st_mode):
+                if was_ours or S_ISFIFO(os.lstat(self._path).st_mode):
                     os.unlink(self._path)
             except OSError:  # gone already, or its directory is closed to us by now
                 pass
@@ -76,17 +77,20 @@ class Bell:
             close(fd)
 
 
-def ring(lock_path: str, seat: int) -> None:
-    """Wake the waiter in the seat, if it is on this host. Never waits and never fails."""
+def ring(lock_path: str, seat: int, private: bool = False) -> None:
+    """Wake the waiter in the seat, if it is on this host. Never waits and never fails.
+
+    ``private``: nobody else can have put a file there for us to write into.
+    """
     # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
-    with _at_bell(lock_path, seat) as fd:
+    with _at_bell(lock_path, seat, private) as fd:
         if fd >= 0:
             os.write(fd, b"!")
 
 
 def is_unheard(lock_path: str, seat: int) -> bool:
     """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
-    with _at_bell(lock_path, seat) as fd:
+    with _at_bell(lock_path, seat, private=False) as fd:
         if fd < 0:
             return False
         import select
@@ -100,16 +104,17 @@ def is_unheard(lock_path: str, seat: int) -> bool:
 class _at_bell:  # noqa: N801  # used like a function; contextlib takes as long to import as a lock file to make
     """The bell of a waiter, opened by somebody else; -1 if there is none. Swallows every OSError."""
 
-    __slots__ = ("_fd", "_path")
+    __slots__ = ("_fd", "_path", "_private")
 
-    def __init__(self, lock_path: str, seat: int) -> None:
+    def __init__(self, lock_path: str, seat: int, private: bool) -> None:
         self._path = bell_path(lock_path, seat)
+        self._private = private
         self._fd = -1
 
     def __enter__(self) -> int:
         try:
             self._fd = os.open(self._path, _OPEN)
-            return self._fd if S_ISFIFO(os.fstat(self._fd).st_mode) else -1
+            return self._fd if self._private or S_ISFIFO(os.fstat(self._fd).st_mode) else -1
         except OSError:
             return -1
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class Directory:
     """A lock directory that was looked at once and found fit."""
 
-    __slots__ = ("file_mode", "mount", "path", "remote")
+    __slots__ = ("file_mode", "mount", "path", "private", "remote")
 
     def __init__(self, path: str, mode: int, mount: Mount) -> None:
         self.path = path
         self.file_mode = stat.S_IMODE(mode) & 0o666
         """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
+        self.private = not mode & 0o077
+        """Whether nobody else can put a file here."""
         self.mount = mount
         self.remote = mount.remote
 

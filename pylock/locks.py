@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .request import Request
 
 _NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
+_LONG = 1.0
+"""Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
 _OWN_TIMEOUT = -1.0
 """Stands for "the timeout that the Lock was made with"."""
 
@@ -443,9 +445,10 @@ class Hold:
         from .waiting import wait
 
         while True:
+            begun = monotonic()
             try:
                 self._grant = yield from wait(self._fd, self._request, deadline, nested)
-                if self._grant is None or is_at(self._fd, self._request.path):
+                if self._grant is None or monotonic() - begun < _LONG or is_at(self._fd, self._request.path):
                     return
             except Gone:
                 pass

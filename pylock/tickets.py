@@ -47,6 +47,9 @@ ANY_HOLDER = write_lock(ROOM, UNITS + UNIT_COUNT)
 _ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
 _ANY_PENDING = write_lock(PENDING, PENDING + 2)
 _LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
+_LANE_QUEUES = tuple(
+    write_lock(base + (1 << CLASS_SHIFT), stop) for base, stop in zip(LANE_BASES, _LANE_STOPS, strict=True)
+)
 _LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(PENDING, END), unlock(SEATS, END)
 
 
@@ -173,8 +176,11 @@ def may_skip_queue(fd: int, mode: ModeRule, fair: bool) -> bool:
 
 def first_waiter(fd: int, lane: int) -> int | None:
     """Return the lowest ticket of somebody else in the lane."""
-    held = find_lowest(fd, _lane_start(lane), _LANE_STOPS[lane])
-    return held[0] - LANE_BASES[lane] if held else None
+    held = find(fd, _LANE_QUEUES[lane])
+    if held is None:
+        return None
+    lower = find_lowest(fd, _lane_start(lane), held[0])
+    return (lower or held)[0] - LANE_BASES[lane]
 
 
 def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:

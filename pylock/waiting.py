@@ -66,7 +66,7 @@ def ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> Non
     """Wake whoever might be granted the lock now; ``holding`` is the mode held through fd itself."""
     seat = seat_to_ring(fd, request.terms.fair, holding)
     if seat is not None:
-        ring(request.path, seat)
+        ring(request.path, seat, request.directory.private)
 
 
 def _take_turns(
