@@ -82,43 +82,31 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
 
     ``private``: nobody else can have put a file there for us to write into.
     """
-    # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
-    with _at_bell(lock_path, seat, private) as fd:
-        if fd >= 0:
+    try:
+        # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
+        fd = os.open(bell_path(lock_path, seat), _OPEN)
+    except OSError:
+        return
+    try:
+        if private or S_ISFIFO(os.fstat(fd).st_mode):
             os.write(fd, b"!")
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
 
 
 def is_unheard(lock_path: str, seat: int) -> bool:
     """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
-    with _at_bell(lock_path, seat, private=False) as fd:
-        if fd < 0:
-            return False
-        import select
+    import select
 
+    try:
+        fd = os.open(bell_path(lock_path, seat), _OPEN)
+    except OSError:
+        return False
+    try:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        return bool(poll.poll(0))
-    return False
-
-
-class _at_bell:  # noqa: N801  # used like a function; contextlib takes as long to import as a lock file to make
-    """The bell of a waiter, opened by somebody else; -1 if there is none. Swallows every OSError."""
-
-    __slots__ = ("_fd", "_path", "_private")
-
-    def __init__(self, lock_path: str, seat: int, private: bool) -> None:
-        self._path = bell_path(lock_path, seat)
-        self._private = private
-        self._fd = -1
-
-    def __enter__(self) -> int:
-        try:
-            self._fd = os.open(self._path, _OPEN)
-            return self._fd if self._private or S_ISFIFO(os.fstat(self._fd).st_mode) else -1
-        except OSError:
-            return -1
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
-        if self._fd >= 0:
-            os.close(self._fd)
-        return kind is not None and issubclass(kind, OSError)
+        return S_ISFIFO(os.fstat(fd).st_mode) and bool(poll.poll(0))
+    finally:
+        os.close(fd)
