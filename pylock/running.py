@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from time import monotonic
 from types import FrameType
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -72,8 +73,6 @@ def run(
     program = _program(command[0], environment.get("PATH"))
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
-    from time import monotonic
-
     begun = monotonic()
     try:
         holds = wanted.acquire(timeout)
@@ -81,14 +80,15 @@ def run(
         return Outcome(None, None, error.waited, False)
     waited = monotonic() - begun
     cookie = uuid4().hex
+    environment |= {_COOKIE: cookie}
     try:
-        environment |= _variables(holds.holds) | {_COOKIE: cookie}
-        if wait_for == "tree":
-            become_subreaper()
         with _Relay(ignored, new_group, cookie) as relay:  # before the start, so that no signal falls between
+            if wait_for == "tree":
+                become_subreaper()
             child = subprocess.Popen(
-                list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
-                pass_fds=[hold._fd for hold in holds.holds], process_group=0 if new_group else None,
+                list(command), executable=program, env=environment | _variables(holds.holds), cwd=cwd, stdin=stdin,
+                stdout=stdout, stderr=stderr, pass_fds=[hold._fd for hold in holds.holds],
+                process_group=0 if new_group else None,
             )  # fmt: skip
             relay.begin(child)
             status = _wait(child)

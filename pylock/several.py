@@ -12,6 +12,7 @@ from .locks import Hold, Lock, check_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -61,33 +62,32 @@ class Several:
 
         Raises as `Lock.acquire`; then none is held.
         """
-        check_timeout(timeout)
-        deadline = None if timeout is None else monotonic() + timeout
         taken: dict[Lock, Hold] = {}
         try:
-            for lock in sorted(self._locks, key=lambda lock: lock._request.path):
-                left = None if deadline is None else max(deadline - monotonic(), 0)
+            for lock, left in self._turns(timeout):
                 taken[lock] = lock.acquire(left, front)
         except BaseException:
-            for hold in reversed(taken.values()):
-                hold.release()
+            _let_go(taken)
             raise
         return Holds(tuple(taken[lock] for lock in self._locks))
 
     async def acquire_async(self, timeout: float | None = None) -> Holds:
         """As `acquire`, for asyncio."""
-        check_timeout(timeout)
-        deadline = None if timeout is None else monotonic() + timeout
         taken: dict[Lock, Hold] = {}
         try:
-            for lock in sorted(self._locks, key=lambda lock: lock._request.path):
-                left = None if deadline is None else max(deadline - monotonic(), 0)
+            for lock, left in self._turns(timeout):
                 taken[lock] = await lock.acquire_async(left)
         except BaseException:
-            for hold in reversed(taken.values()):
-                hold.release()
+            _let_go(taken)
             raise
         return Holds(tuple(taken[lock] for lock in self._locks))
+
+    def _turns(self, timeout: float | None) -> Iterator[tuple[Lock, float | None]]:
+        """Each lock in the order in which everybody takes them, with the time that is left for it."""
+        check_timeout(timeout)
+        deadline = None if timeout is None else monotonic() + timeout
+        for lock in sorted(self._locks, key=lambda lock: lock._request.path):
+            yield lock, None if deadline is None else max(deadline - monotonic(), 0)
 
     def __enter__(self) -> Holds:
         self._entered.append(self.acquire())
@@ -106,6 +106,11 @@ class Several:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._entered.pop().release()
+
+
+def _let_go(taken: dict[Lock, Hold]) -> None:
+    for hold in reversed(taken.values()):
+        hold.release()
 
 
 def all_of(*locks: Lock) -> Several:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
-from math import ceil
 from time import monotonic
+
+from ..fronts import drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,26 +22,28 @@ def drive_announcing(steps: Steps[Result], request: Request) -> Result:
     """Like `fronts.drive`, with a waiting line."""
     line = _WaitingLine(request)
     try:
+        return drive(_interrupted(steps, line))
+    finally:
+        line.end()
+
+
+def _interrupted(steps: Steps[Result], line: _WaitingLine) -> Steps[Result]:
+    """The same steps, each sleep cut in pieces at the moments when the line is due."""
+    try:
         fd, seconds = next(steps)
         while True:
-            poll = select.poll()
-            if fd >= 0:
-                poll.register(fd, select.POLLIN)
             until = monotonic() + seconds
-            while True:
-                pause = min(until, line.due) - monotonic()
-                rung = bool(poll.poll(max(ceil(pause * 1000), 0)))
+            rung = False
+            while not rung and (left := until - monotonic()) > 0:
+                rung = yield fd, max(min(left, line.due - monotonic()), 0)
                 if monotonic() >= line.due:
                     line.show()
-                if rung or monotonic() >= until:
-                    break
             fd, seconds = steps.send(rung)
     except StopIteration as stop:
         result: Result = stop.value
         return result
     finally:
         steps.close()
-        line.end()
 
 
 class _WaitingLine:
