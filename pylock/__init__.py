@@ -15,8 +15,9 @@ from .errors import (
     Unsupported,
     WouldBlock,
 )
+from .holds import Hold
 from .lockfile import UNLIMITED, Definition
-from .locks import Hold, Lock, lock
+from .locks import Lock, lock
 
 __version__ = "0.1.0"
 
@@ -25,22 +26,37 @@ if TYPE_CHECKING:
     from .census import Holder, Waiter
     from .definitions import define
     from .enums import Mode
+    from .kinds.paths import PathHold, PathLock, path_lock
+    from .kinds.pools import ElementHold, Pool, pool
+    from .kinds.sequences import Sequence, SequenceHold, sequence
+    from .kinds.timestamps import Timestamp, TimestampHold, timestamp
     from .running import Outcome, run
     from .several import Several, all_of
     from .signames import signals
     from .survey import LockStatus, inspect, status
 
 __all__ = [
-    "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "Hold", "Holder", "Lock", "LockError",
-    "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome", "Several", "Unsupported", "Waiter",
-    "WouldBlock", "all_of", "define", "inspect", "lock", "run", "signals", "status",
+    "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "ElementHold", "Hold", "Holder",
+    "Lock", "LockError", "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome", "PathHold",
+    "PathLock", "Pool", "Sequence", "SequenceHold", "Several", "Timestamp", "TimestampHold", "Unsupported", "Waiter",
+    "WouldBlock", "all_of", "define", "inspect", "lock", "path_lock", "pool", "run", "sequence", "signals", "status",
+    "timestamp",
 ]  # fmt: skip
 
-_LATER = {
-    "Holder": "census", "LockStatus": "survey", "Mode": "enums", "Waiter": "census", "define": "definitions",
-    "inspect": "survey", "status": "survey", "run": "running", "Outcome": "running", "all_of": "several",
-    "Several": "several", "signals": "signames",
-}  # fmt: skip
+_ROOMS = {
+    "census": "Holder Waiter",
+    "definitions": "define",
+    "enums": "Mode",
+    "kinds.paths": "PathHold PathLock path_lock",
+    "kinds.pools": "ElementHold Pool pool",
+    "kinds.sequences": "Sequence SequenceHold sequence",
+    "kinds.timestamps": "Timestamp TimestampHold timestamp",
+    "running": "Outcome run",
+    "several": "Several all_of",
+    "signames": "signals",
+    "survey": "LockStatus inspect status",
+}
+_LATER = {name: room for room, names in _ROOMS.items() for name in names.split()}
 """Imported when first used, so that a program which only locks starts fast."""
 
 

@@ -43,6 +43,17 @@ def enter_block(fd: int, request: Request, depth: int) -> None:
     inside[fd] = request, get_ident(), task, frame.f_code, frame.f_lasti
 
 
+def note_taken(fd: int, request: Request) -> None:
+    """Note that the caller outside pylock is about to wait for more, so that it will not let go of this before."""
+    frame = _outside() or sys._getframe()
+    inside[fd] = request, get_ident(), current_task(), frame.f_code, frame.f_lasti
+
+
+def leave_block(fd: int) -> None:
+    """Forget it: the hold may be released by anybody from now on."""
+    inside.pop(fd, None)
+
+
 def is_inside(fd: int) -> bool:
     """Whether this thread and task has a block by that hold."""
     block = inside.get(fd)
@@ -84,8 +95,13 @@ def _line(code: CodeType, instruction: int) -> int | None:
 
 
 def _caller() -> str:
+    frame = _outside()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
+
+
+def _outside() -> FrameType | None:
     """The place outside pylock that asks."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__package__") == __package__:
+    while frame is not None and str(frame.f_globals.get("__package__")).partition(".")[0] == __package__:
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
+    return frame

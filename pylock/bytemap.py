@@ -6,12 +6,14 @@ The bytes are only locked, never written: an fcntl lock may lie beyond the end o
     0                       GATE       whoever changes the definition, or takes units in several pieces
     1                       ROOM       concurrent-read holders (read lock), exclusive holders (write lock)
     2 .. 2+2^30             UNITS      one byte per unit of capacity
+    2^36 .. +5*2^14         INTENTS    five rooms, CR CW PW EX PR: who holds below this node of a path, by its seat
     2^40 .. +2^14           SEATS      one byte per waiter, and per holder that has no unit of its own
     2^55-2, 2^55-1          PENDING    the waiter of each lane whose turn is next, once it has waited a moment
     2^55 .. 2^62            QUEUE      tickets of the exclusive lane: (priority class, arrival, seat)
     2^62 .. 2^63            QUEUE      tickets of the sharing lane, laid out alike
 
-ROOM and UNITS touch, so that one call takes both; everything from SEATS up belongs to waiting.
+ROOM and UNITS touch, so that one call takes both; everything from ROOM to SEATS is held, all above waits.
+The rooms of INTENTS stand in an order in which those that one mode excludes are always neighbours.
 Source: fcntl_locking(2): offsets run to 2^63-1, length 0 means "to the end".
 """
 
@@ -23,6 +25,9 @@ UNIT_COUNT = 1 << 30
 SEATS = 1 << 40
 SEAT_BITS = 14
 SEAT_COUNT = 1 << SEAT_BITS
+
+INTENTS = 1 << 36
+INTENT_ROOMS = ("CR", "CW", "PW", "EX", "PR")
 
 QUEUE = 1 << 55
 PENDING = QUEUE - 2

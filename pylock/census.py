@@ -36,11 +36,22 @@ class Contender:
     """Seconds since 1970: when it was granted the lock, or began to wait."""
     reason: str | None
     priority: int
+    below: str | None
+    """On a level above it: the path that is really held or waited for."""
+    value: str | None
+    """Of a holder: its elements of a pool, separated by commas; its number of a sequence; its timestamp."""
+
+    @property
+    def code(self) -> str:
+        """The code of its mode, as `modes.ModeRule.compatible` has it."""
+        return f"{'/' if self.below else ''}{Mode(self.mode).code}"
 
     def __str__(self) -> str:
         if self.pid is None:
             return "somebody whose record cannot be read"
         text = f'pid {self.pid} on {self.host} "{shorten(self.command or "")}"'
+        if self.below:
+            text += f' at "{self.below}"'
         if self.reason:
             text += f" ({self.reason})"
         return text + (f" since {clock(self.since)}" if self.since else "")
@@ -106,11 +117,11 @@ def _open_to_look(path: str, remote: bool) -> int:
         return os.open(path, _LOOK)
 
 
-def take_census(fd: int, header_size: int) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
+def take_census(fd: int, slots_start: int) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
     """Return everybody who holds and waits, but not what is held through this descriptor itself."""
     if is_free(fd, ANYBODY):
         return (), ()
-    records = _Records(fd, header_size)
+    records = _Records(fd, slots_start)
     tickets = sorted(all_tickets(fd))
     waiters = tuple(
         records.waiter(seat_slot(ticket % SEAT_COUNT), place) for place, (ticket, _) in enumerate(tickets, 1)
@@ -119,7 +130,7 @@ def take_census(fd: int, header_size: int) -> tuple[tuple[Holder, ...], tuple[Wa
     waiting = {ticket % SEAT_COUNT for ticket, _ in tickets}
     for seat in set(all_seats(fd)) - waiting:
         holder = records.holder(seat_slot(seat), Mode.NULL, 1)
-        if holder.mode in _SEATED and holder.token:
+        if holder.token and (holder.mode in _SEATED or holder.below):
             holders.append(holder)
     return tuple(sorted(holders, key=lambda holder: holder.since or 0)), waiters
 
@@ -150,12 +161,12 @@ def _sole_and_unit_holders(fd: int, records: _Records) -> Iterator[Holder]:
 class _Records:
     """The records of one lock file."""
 
-    def __init__(self, fd: int, header_size: int) -> None:
+    def __init__(self, fd: int, slots_start: int) -> None:
         self._fd = fd
-        self._header_size = header_size
+        self._slots_start = slots_start
 
     def raw(self, slot: int) -> bytes:
-        return os.pread(self._fd, SLOT_SIZE, self._header_size + slot * SLOT_SIZE)
+        return os.pread(self._fd, SLOT_SIZE, self._slots_start + slot * SLOT_SIZE)
 
     def holder(self, slot: int, mode: Mode, weight: int) -> Holder:
         fields = parse_line(self.raw(slot)) or {}
@@ -172,7 +183,7 @@ def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any
     except (KeyError, ValueError):
         pass
     since = _whole(fields.get("since"))
-    texts = {key: _text(fields.get(key)) for key in ("host", "user", "command", "reason")}
+    texts = {key: _text(fields.get(key)) for key in ("host", "user", "command", "reason", "below", "value")}
     return texts | {
         "mode": mode,
         "weight": _whole(fields.get("weight")) or weight,
@@ -203,13 +214,15 @@ def refusal(
     """Make the error for a request that was not granted: what happened, who is in the way, what to do."""
     if request.directory.remote:
         refresh(fd)
-    holders, waiters = take_census(fd, request.header_size)
+    holders, waiters = take_census(fd, request.slots_start)
     mode = Mode(request.mode.name)
-    blocking = [holder for holder in holders if Mode(holder.mode).code not in request.mode.compatible]
+    blocking = [holder for holder in holders if holder.code not in request.mode.compatible]
+    below = request.kind.below if request.kind else None
+    wanted = f'"{below or request.name}" ({mode})' + (f' at "{request.name}"' if below else "")
     if kind is LockTimeout:
-        text = f'gave up on "{request.name}" ({mode}) after {waited:.1f} s: '
+        text = f"gave up on {wanted} after {waited:.1f} s: "
     else:
-        text = f'"{request.name}" ({mode}) is not to be had at once: '
+        text = f"{wanted} is not to be had at once: "
     before = [waiter for waiter in waiters if waiter.priority >= request.priority]
     if _is_closed(fd, request):
         text += "the lock is closed (capacity 0)"
@@ -226,4 +239,4 @@ def refusal(
     if before:
         text += f", {len(before)} {'waiter' if len(before) == 1 else 'waiters'} ahead"
     text += f'; see "pylock status {request.name}"'
-    return kind(text, name=request.name, mode=mode, waited=waited, holders=holders, waiters=waiters)
+    return kind(text, name=below or request.name, mode=mode, waited=waited, holders=holders, waiters=waiters)

@@ -10,7 +10,7 @@ import os
 from errno import ENOSPC
 from os import pread, pwrite
 
-from .bytemap import ROOM, UNIT_COUNT, UNITS
+from .bytemap import ROOM, SEATS, UNIT_COUNT, UNITS
 from .byterange import let_go, try_lock, unlock
 from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, first_token, refresh, seat_slot, unit_slot
 from .modes import NULL
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from .request import Request
     from .units import Pieces
 
-_RELEASE = unlock(ROOM, UNITS + UNIT_COUNT)
+LET_GO = unlock(ROOM, SEATS)
+_LET_GO_UNITS = unlock(UNITS, UNITS + UNIT_COUNT)
 
-Grant = tuple[int, "Pieces | None"]
-"""The token, and the units got by a shared request."""
+Grant = tuple[int, "Pieces | None", object]
+"""The token, the units got by a shared request, and what a kind of lock gives besides: an element, a value."""
 
 
 def attempt(fd: int, request: Request, seat: int | None = None) -> Grant | None:
@@ -33,6 +34,12 @@ def attempt(fd: int, request: Request, seat: int | None = None) -> Grant | None:
 
     ``seat`` is the one that a waiter has. After an exception the descriptor must be closed, which undoes everything.
     """
+    if request.kind is not None:
+        return request.kind.attempt(fd, request, seat)
+    return attempt_plainly(fd, request, seat)
+
+
+def attempt_plainly(fd: int, request: Request, seat: int | None) -> Grant | None:
     rule = request.mode
     if rule.counted:
         return _attempt_units(fd, request)
@@ -43,19 +50,19 @@ def attempt(fd: int, request: Request, seat: int | None = None) -> Grant | None:
     if not head.startswith(terms.header):
         terms = request.learn(fd)
     if not terms.limit and rule is not NULL:
-        let_go(fd, _RELEASE)
+        let_go(fd, LET_GO)
         return None
     if rule.sole:
         token = last_token(head, request) + 1
-        offset = request.header_size
+        offset = request.slots_start
     else:
         token = last_token(head, request)
         if seat is None and (seat := take_seat(fd)) is None:
-            let_go(fd, _RELEASE)
+            let_go(fd, LET_GO)
             return None
         offset = request.slot_offset(seat_slot(seat))
     put_record(fd, request, request.record(token), offset)
-    return token, None
+    return token, None, None
 
 
 def _attempt_units(fd: int, request: Request) -> Grant | None:
@@ -72,7 +79,7 @@ def _attempt_units(fd: int, request: Request) -> Grant | None:
         terms = request.terms if head.startswith(request.terms.header) else request.learn(fd)
         if pieces[-1][1] <= terms.limit and fits(fd, request.weight, terms.limit):
             break
-        let_go(fd, _RELEASE)
+        let_go(fd, _LET_GO_UNITS)
         if terms.limit == limit:
             return None
     token = last_token(head, request)
@@ -80,7 +87,7 @@ def _attempt_units(fd: int, request: Request) -> Grant | None:
     for start, _ in pieces:
         put_record(fd, request, record, request.slot_offset(unit_slot(start)))
     request.units = piece_lock(*pieces[0]), pieces
-    return token, pieces
+    return token, pieces, None
 
 
 def _take_units(fd: int, request: Request, limit: int) -> Pieces | None:

@@ -4,8 +4,9 @@
     {"token":1795325640123457,"since":1795325712.004512,"pid":4711,"start":…,"host":"web1",…}          (slot 0)
     …                                                                                                  (slot 1 …)
 
-The header's size follows from the name, each slot is one line of `SLOT_SIZE` bytes. Slot 0 is the sole (exclusive or
-protected-write) holder's, then come by turns the holder that begins at unit n and the contender in seat n.
+The header's size follows from the name and the kind of lock; behind it a kind may keep a state of its own. Then come
+the slots, each one line of `SLOT_SIZE` bytes: slot 0 is the sole (exclusive or protected-write) holder's, slot 1 says
+how long the lock lives on unused, then come by turns the holder that begins at unit n and the contender in seat n.
 
 Invariants: nothing written here decides who holds. A slot counts only while its byte is locked. The header changes
 only under GATE, and carries a checksum, so that a torn one is noticed. A header that says "removed" is never
@@ -39,6 +40,14 @@ POLICIES = (SHARED_FIRST, FAIR)
 LEAST_TOKEN, MOST_TOKEN = 10**15, 10**16 - 1
 """Tokens and times in records have 16 digits: as microseconds since 1970 that lasts until the year 2286."""
 
+LOCK, PATH, POOL, SEQUENCE, TIMESTAMP = "lock", "path", "pool", "sequence", "timestamp"
+STATE_SIZE = 1 << 14
+"""Of each of the two copies of its state that a sequence or timestamp keeps behind the header."""
+ELEMENTS_SIZE = 1 << 14
+"""Bytes of a pool's header that its elements may fill."""
+_HEADER_ROOM = {LOCK: 128, PATH: 128, POOL: ELEMENTS_SIZE, SEQUENCE: 128, TIMESTAMP: 128}
+KINDS = tuple(_HEADER_ROOM)
+
 SUFFIX = ".lock"
 _LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
 _LARGEST_HEADER = 1 << 26
@@ -53,22 +62,38 @@ class Gone(Exception):
     """The opened file is not the lock file any more: open the path again."""
 
 
+Places = tuple[tuple[str, int], ...]
+"""Elements of a pool, each with its unit."""
+
+
 class Definition:
     """What a lock is: how many units it has and in what order waiters are served. Immutable."""
 
-    __slots__ = ("defined", "given_capacity", "given_policy")
+    __slots__ = ("defined", "given_capacity", "given_policy", "kind", "leaving", "places")
 
     given_capacity: int | None
     """None as long as nobody has said a capacity."""
     given_policy: str | None
     defined: bool
     """Whether `define` said it, and not the first lock() that came with a capacity or a policy."""
+    kind: str
+    """One of `KINDS`."""
+    places: Places
+    """Of a pool, in the order in which they are given out."""
+    leaving: Places
+    """Of a pool, elements that were taken out while somebody held them, so that they keep their units."""
 
-    def __init__(self, capacity: int | None = None, policy: str | None = None, defined: bool = False) -> None:
+    def __init__(
+        self, capacity: int | None = None, policy: str | None = None, defined: bool = False, kind: str = LOCK,
+        places: Places = (), leaving: Places = (),
+    ) -> None:  # fmt: skip
         set_field = object.__setattr__
         set_field(self, "given_capacity", capacity)
         set_field(self, "given_policy", policy)
         set_field(self, "defined", defined)
+        set_field(self, "kind", kind)
+        set_field(self, "places", places)
+        set_field(self, "leaving", leaving)
 
     def __setattr__(self, field: str, value: object) -> None:
         raise AttributeError("a definition does not change; use pylock.define")
@@ -80,22 +105,29 @@ class Definition:
         return hash(self._key())
 
     def __repr__(self) -> str:
-        return f"<definition capacity={self.capacity} policy={self.policy}{' defined' * self.defined}>"
+        kind = "" if self.kind == LOCK else f" of a {self.kind}"
+        return f"<definition{kind} capacity={self.capacity} policy={self.policy}{' defined' * self.defined}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         return Definition, self._key()
 
-    def _key(self) -> tuple[int | None, str | None, bool]:
-        return self.given_capacity, self.given_policy, self.defined
+    def _key(self) -> tuple[int | None, str | None, bool, str, Places, Places]:
+        return self.given_capacity, self.given_policy, self.defined, self.kind, self.places, self.leaving
 
     @property
     def capacity(self) -> int:
-        """Units that shared holders may hold together; 0 is closed, `UNLIMITED` the default."""
-        return UNLIMITED if self.given_capacity is None else self.given_capacity
+        """Units that shared holders may hold together; 0 is closed, `UNLIMITED` or all elements the default."""
+        most = len(self.places) if self.kind == POOL else UNLIMITED
+        return most if self.given_capacity is None else min(self.given_capacity, most)
 
     @property
     def policy(self) -> str:
         return self.given_policy or SHARED_FIRST
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements of a pool, in the order in which they are given out; of another kind none."""
+        return tuple(element for element, _ in self.places)
 
 
 # Names
@@ -126,8 +158,13 @@ def quote(text: str) -> str:
 # The header
 
 
-def header_size(name: str) -> int:
-    return -(-(len(quote(name).encode("utf-8", "surrogatepass")) + 128) // 256) * 256
+def header_size(name: str, kind: str = LOCK) -> int:
+    return -(-(len(quote(name).encode("utf-8", "surrogatepass")) + _HEADER_ROOM[kind]) // 256) * 256
+
+
+def slots_start(name: str, kind: str = LOCK) -> int:
+    """Return the offset of slot 0."""
+    return header_size(name, kind) + (2 * STATE_SIZE if kind in (SEQUENCE, TIMESTAMP) else 0)
 
 
 def write_header(name: str, definition: Definition) -> bytes:
@@ -141,8 +178,22 @@ def write_header(name: str, definition: Definition) -> bytes:
         f'{{"pylock":{FORMAT},"name":{quote(name)},"capacity":{capacity},"policy":{policy}'
         f',"defined":{"true" if definition.defined else "false"}'
     )
-    check = int.from_bytes(text.encode("utf-8", "surrogatepass")) % _CHECK_MODULUS
-    return _line(f'{text},"check":"{check:08x}"}}', header_size(name))
+    if definition.kind != LOCK:
+        text += f',"kind":"{definition.kind}"{_pool_fields(definition) if definition.kind == POOL else ""}'
+    check = checksum(text.encode("utf-8", "surrogatepass"))
+    return _line(f'{text},"check":"{check:08x}"}}', header_size(name, definition.kind))
+
+
+def _pool_fields(definition: Definition) -> str:
+    elements, leaving = (
+        ",".join(f"{quote(element)}:{unit}" for element, unit in places)
+        for places in (definition.places, definition.leaving)
+    )
+    return f',"elements":{{{elements}}},"leaving":{{{leaving}}}'
+
+
+def checksum(text: bytes) -> int:
+    return int.from_bytes(text) % _CHECK_MODULUS
 
 
 REMOVED = b'{"pylock":1,"removed":true}\n'
@@ -179,6 +230,8 @@ def read_header(head: bytes, name: str | None, path: str) -> Definition:
         raise _bad(path, "it does not begin with a pylock header")
     if fields["pylock"] != FORMAT:
         raise _bad(path, f"it has format {fields['pylock']}, this pylock knows {FORMAT}; use a newer pylock")
+    if fields.get("kind", LOCK) not in KINDS:
+        raise _bad(path, f"it is a {fields['kind']!r}, which this pylock does not know; use a newer pylock")
     if name is not None and fields.get("name") != name:
         raise _bad(path, f"it is the file of the lock {fields.get('name')!r}, not of {name!r}")
     definition = _definition(fields)
@@ -196,7 +249,17 @@ def _definition(fields: dict[str, object]) -> Definition | None:
         return None
     if policy is not None and policy not in POLICIES:
         return None
-    return Definition(capacity, policy, fields.get("defined") is True)
+    return Definition(
+        capacity, policy, fields.get("defined") is True, str(fields.get("kind", LOCK)),
+        _places(fields.get("elements")), _places(fields.get("leaving")),
+    )  # fmt: skip
+
+
+def _places(units: object) -> Places:
+    """Read elements with their units; what makes no sense is left out, which the comparison of the header shows."""
+    if not isinstance(units, dict):
+        return ()
+    return tuple((element, unit) for element, unit in units.items() if isinstance(unit, int))
 
 
 def parse_line(raw: bytes) -> dict[str, object] | None:
@@ -219,12 +282,15 @@ def _bad(path: str, why: str) -> BadLockFile:
 # Records
 
 
+LIFE_SLOT = 1
+
+
 def unit_slot(unit: int) -> int:
-    return 1 + 2 * unit
+    return 2 + 2 * unit
 
 
 def seat_slot(seat: int) -> int:
-    return 2 + 2 * seat
+    return 3 + 2 * seat
 
 
 def first_token() -> int:

@@ -1,44 +1,50 @@
-"""`Lock` and `Hold`: asking for a lock, having it, letting it go.
+"""`Lock`: asking for a lock, by a thread or a task, with or without waiting.
 
 The way of a request: `Lock.acquire` → `Hold._take` (one try) → granted; else `Lock._steps` → `waiting.wait` → granted.
 """
 
 from __future__ import annotations
 
-import sys
-from errno import ENOLCK, ENOSYS, EOPNOTSUPP, ESTALE
-from time import monotonic, sleep
+from time import monotonic
 
-from . import process
-from .blocks import blocks_around, enter_block, inside, is_inside, refuse_deadlock
-from .byterange import is_free, let_go
-from .descriptors import FRESH, HOT, close, put_away, take_idle
-from .errors import LockError, LockLost, LockTimeout, NotHeld, Unsupported, WouldBlock
-from .grants import attempt
-from .lockfile import Gone, explained, is_at, open_file
-from .modes import NULL
-from .request import request_for
-from .tickets import ANY_HOLDER, ANY_WAITER, PATIENCE, may_skip_queue
+from .blocks import blocks_around, enter_block, is_inside, refuse_deadlock
+from .byterange import is_free
+from .errors import LockError, LockTimeout, NotHeld, WouldBlock
+from .holds import Hold, explain
+from .request import check_seconds, request_for
+from .tickets import ANY_HOLDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Generic
+
+    from typing_extensions import TypeVar  # mypy brings it along; nothing of it is there when a program runs
 
     from .enums import Mode
     from .fronts import Steps
-    from .grants import Grant
-    from .modes import ModeRule
-
-    Front = Callable[[Steps[None]], None]
     from .request import Request
 
-_NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
-_LONG = 1.0
-"""Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
-_OWN_TIMEOUT = -1.0
+    Front = Callable[[Steps[Any]], Any]
+    HoldT_co = TypeVar("HoldT_co", bound="Hold", default="Hold", covariant=True)
+
+    class _OfHolds(Generic[HoldT_co]):
+        __slots__ = ()
+else:
+
+    class _OfHolds:
+        """Stands in for ``Generic``, because typing takes longer to load than a thousand locks to take."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, hold_type: object) -> type:
+            return cls
+
+    HoldT_co = None
+
+OWN_TIMEOUT = -1.0
 """Stands for "the timeout that the Lock was made with"."""
 
 
@@ -53,6 +59,8 @@ def lock(
     policy: str | None = None,
     reason: str | None = None,
     directory: str | PathLike[str] | None = None,
+    create: bool = True,
+    idle_lifespan: float | None = None,
 ) -> Lock:
     """Return the `Lock` of that name; nothing is opened or locked yet.
 
@@ -64,16 +72,20 @@ def lock(
     policy      "shared-first" or "fair"; defines like capacity
     reason      shown to others while it is held or waited for
     directory   where the lock file is; None is $PYLOCK_DIR, else the user's own directory
+    create      False: wait until somebody else uses the lock
+    idle_lifespan  seconds that it goes on existing, for those who come with create=False, after this use is over;
+                with 0 the file is removed then, if nobody else uses it
 
     Raises ValueError, TypeError, DefinitionMismatch; for the directory FileNotFoundError, NotADirectoryError,
     Unsupported, LockError.
     """
     if timeout is not None:
         check_timeout(timeout)
-    return Lock(request_for(name, mode, weight, capacity, priority, policy, reason, directory), timeout)
+    request = request_for(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
+    return Lock(request, timeout)
 
 
-class Lock:
+class Lock(_OfHolds[HoldT_co]):
     """A way to ask for one lock, as often as wanted, from any thread or task; each grant is a hold of its own.
 
     Made by `lock`. ``with`` and ``async with`` acquire and release.
@@ -81,10 +93,13 @@ class Lock:
 
     __slots__ = ("__weakref__", "_holds", "_request", "_timeout")
 
+    _hold_type: type[HoldT_co] = Hold  # type: ignore[assignment]
+    """What a grant is; a kind of lock may have its own."""
+
     def __init__(self, request: Request, timeout: float | None) -> None:
         self._request = request
         self._timeout = timeout
-        self._holds: list[Hold] = []
+        self._holds: list[HoldT_co] = []
 
     def __repr__(self) -> str:
         return f'<Lock "{self.name}" {self._request.mode.name} {"held" if self.held else "not held"}>'
@@ -100,6 +115,11 @@ class Lock:
         return Mode(self._request.mode.name)
 
     @property
+    def _parts(self) -> tuple[Lock[HoldT_co], ...]:
+        """The single locks, where there may be several."""
+        return (self,)
+
+    @property
     def held(self) -> bool:
         """Whether this object has a hold. Whether anybody has: `locked`."""
         return any(hold._is_alive() for hold in self._holds)
@@ -111,9 +131,9 @@ class Lock:
         with opened(self._request.path, self._request.directory.remote) as fd:
             return fd >= 0 and not is_free(fd, ANY_HOLDER)
 
-    def acquire_nowait(self) -> Hold:
+    def acquire_nowait(self) -> HoldT_co:
         """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
-        hold = Hold(self._request)
+        hold = self._hold_type(self._request)
         try:
             if not hold._take() and not (self._is_nested(waits_as_task=True, may_wait=False) and hold._take_again()):
                 self._request.check_attainable()
@@ -123,11 +143,11 @@ class Lock:
             self._holds.append(hold)
         except BaseException as error:
             hold._close()
-            _explain(error, self._request)
+            explain(error, self._request)
             raise
         return hold
 
-    def acquire(self, timeout: float | None = _OWN_TIMEOUT, front: Front | None = None) -> Hold:
+    def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front | None = None) -> HoldT_co:
         """Wait for the lock and return the hold.
 
         ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that the Lock was made with.
@@ -135,7 +155,7 @@ class Lock:
         Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
         any exception, from a signal handler too, nothing is left held or queued.
         """
-        hold = Hold(self._request)
+        hold = self._hold_type(self._request)
         try:
             if not hold._take():
                 from .fronts import drive
@@ -146,13 +166,13 @@ class Lock:
             self._holds.append(hold)
         except BaseException as error:
             hold._close()
-            _explain(error, self._request)
+            explain(error, self._request)
             raise
         return hold
 
-    async def acquire_async(self, timeout: float | None = _OWN_TIMEOUT) -> Hold:
+    async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> HoldT_co:
         """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
-        hold = Hold(self._request)
+        hold = self._hold_type(self._request)
         try:
             if not hold._take():
                 from .fronts import drive_async
@@ -163,7 +183,7 @@ class Lock:
             self._holds.append(hold)
         except BaseException as error:
             hold._close()
-            _explain(error, self._request)
+            explain(error, self._request)
             raise
         return hold
 
@@ -175,7 +195,7 @@ class Lock:
         except IndexError:
             raise NotHeld(f'"{self.name}" is not held through this object', name=self.name) from None
 
-    def __enter__(self) -> Hold:
+    def __enter__(self) -> HoldT_co:
         hold = self.acquire()
         try:
             enter_block(hold._fd, self._request, 2)
@@ -195,7 +215,7 @@ class Lock:
             hold._close()
             raise
 
-    async def __aenter__(self) -> Hold:
+    async def __aenter__(self) -> HoldT_co:
         hold = await self.acquire_async()
         try:
             enter_block(hold._fd, self._request, 2)
@@ -209,7 +229,7 @@ class Lock:
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def _take_hold_here(self) -> Hold:
+    def _take_hold_here(self) -> HoldT_co:
         """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
         self._forget_released()
         if not self._holds:
@@ -227,22 +247,39 @@ class Lock:
                 except ValueError:  # another thread was faster
                     pass
 
-    def _steps(self, hold: Hold, timeout: float | None, waits_as_task: bool) -> Steps[None]:
+    def _acquiring(
+        self, timeout: float | None, waits_as_task: bool, follows: bool, refusal: type[WouldBlock] | type[LockTimeout]
+    ) -> Steps[HoldT_co]:
+        """Like `acquire`, as one part of a greater whole; ``follows`` one that holds the same lock already."""
+        hold = self._hold_type(self._request)
+        try:
+            if not hold._take(jump=follows):
+                yield from self._steps(hold, timeout, waits_as_task, follows, refusal)
+        except BaseException as error:
+            hold._close()
+            explain(error, self._request)
+            raise
+        return hold
+
+    def _steps(
+        self, hold: Hold, timeout: float | None, waits_as_task: bool, follows: bool = False,
+        refusal: type[WouldBlock] | type[LockTimeout] = LockTimeout,
+    ) -> Steps[None]:  # fmt: skip
         """What to do when the first try failed."""
         begun = monotonic()
-        if timeout is _OWN_TIMEOUT:
+        if timeout is OWN_TIMEOUT:
             timeout = self._timeout
         else:
             check_timeout(timeout)
         self._request.check_attainable()
-        nested = self._is_nested(waits_as_task, may_wait=timeout != 0)
+        nested = self._is_nested(waits_as_task, may_wait=timeout != 0) or follows
         if nested and hold._take_again():
             return
         if timeout != 0:
             yield from hold._wait(None if timeout is None else begun + timeout, nested)
         hold.waited = monotonic() - begun
         if hold._grant is None:
-            raise self._refusal(LockTimeout, hold)
+            raise self._refusal(refusal, hold)
 
     def _is_nested(self, waits_as_task: bool, may_wait: bool) -> bool:
         """Whether this thread or task is inside the lock already: then it passes the queue, which may wait for it."""
@@ -257,239 +294,6 @@ class Lock:
         return refusal(kind, hold._fd, self._request, hold.waited)
 
 
-class Hold:
-    """A lock that was granted, until `release`. It belongs to whoever has this object, in any thread or task.
-
-    In a forked child it is dead: the parent still holds the lock, and the child can neither release nor keep it.
-    A hold that is dropped without a release lets go as it is collected, with a ResourceWarning.
-    """
-
-    __slots__ = ("_fd", "_fresh_until", "_generation", "_grant", "_request", "waited")
-
-    waited: float
-    """Seconds from the request to the grant; 0.0 if it was free."""
-
-    def __init__(self, request: Request) -> None:
-        self._fd = -1
-        self._request = request
-        self._fresh_until = 0.0
-        self._generation = process.generation
-        self._grant: Grant | None = None
-        self.waited = 0.0
-
-    def __repr__(self) -> str:
-        return f'<Hold "{self.name}" {self._request.mode.name} {"held" if self._is_alive() else "released"}>'
-
-    @property
-    def name(self) -> str:
-        return self._request.name
-
-    @property
-    def mode(self) -> Mode:
-        from .enums import Mode
-
-        return Mode(self._request.mode.name)
-
-    @property
-    def weight(self) -> int:
-        """Units that this hold takes of the capacity; 1 in modes that take none."""
-        return self._request.weight
-
-    @property
-    def token(self) -> int:
-        """The fencing token: of an exclusive or protected-write hold, greater than that of every earlier one.
-
-        Other modes have the token of the last such grant. It begins at the microseconds since 1970 and goes on growing
-        over a removed lock file, as long as the clock is not set back.
-        """
-        assert self._grant is not None
-        return self._grant[0]
-
-    def release(self) -> None:
-        """Let go, and wake who waits next.
-
-        Raises NotHeld if it was released already or belongs to the parent process. After an OSError it is
-        released all the same.
-        """
-        fd = self._fd
-        if fd < 0 or self._generation != process.generation:
-            raise self._not_held()
-        try:
-            self._fd = -1
-            inside.pop(fd, None)
-            let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
-            if not (nobody_waits := is_free(fd, ANY_WAITER)):
-                _ring_next(fd, self._request)
-        except BaseException as error:
-            close(fd)
-            _explain(error, self._request)
-            raise
-        put_away(self._request.path, fd, self._fresh_until, nobody_waits)
-
-    def check(self) -> None:
-        """Make sure that others still find the lock held by this hold.
-
-        Raises LockLost if the lock file was removed or replaced, or the file server gave the lock to another host;
-        NotHeld. On NFS it asks the server, and hangs as long as that is away.
-        """
-        if not self._is_alive():
-            raise self._not_held()
-        from .survival import why_lost
-
-        why = why_lost(self._fd, self._request, self._grant[1] if self._grant else None)
-        if why:
-            raise LockLost(f'the lock "{self.name}" is lost: {why}: {self._request.path}', name=self.name)
-
-    def __enter__(self) -> Self:
-        if not self._is_alive():
-            raise self._not_held()
-        enter_block(self._fd, self._request, 2)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._generation != process.generation:
-            return  # a forked child leaves the block of its parent, which goes on holding
-        if error is None:
-            self.release()
-        else:
-            self._release_after(error)
-
-    def __del__(self) -> None:
-        try:
-            if self._fd < 0:
-                return
-        except AttributeError:  # a signal handler raised in __init__
-            return
-        granted = self._grant is not None
-        self._close()
-        if granted and not sys.is_finalizing():
-            import warnings
-
-            warnings.warn(f'"{self.name}" was dropped without a release', ResourceWarning, 2, source=self)
-
-    def _is_alive(self) -> bool:
-        return self._fd >= 0 and self._generation == process.generation
-
-    def _not_held(self) -> NotHeld:
-        own = self._generation == process.generation
-        return NotHeld(
-            f'"{self.name}" is not held: {"it was released" if own else "it belongs to the parent process"}',
-            name=self.name,
-        )
-
-    def _release_after(self, error: BaseException) -> None:
-        """Release; a failure joins the error that is on its way out, and does not hide it."""
-        try:
-            self.release()
-        except (OSError, LockError) as failure:
-            error.add_note(f'and the release of "{self.name}" failed: {failure}')
-
-    def _take(self, jump: bool = False, reopenings: int = 100) -> bool:
-        """Open the lock file and try once; ``jump``: without regard to who waits."""
-        request = self._request
-        try:
-            quiet = self._open()
-            fd = self._fd
-            if jump or quiet or is_free(fd, ANY_WAITER):
-                self._grant = attempt(fd, request)
-            elif self._may_skip_queue():
-                self._grant = attempt(fd, request)
-                if self._grant is not None and not request.mode.sole:
-                    _ring_next(fd, request, request.mode)  # others who share may join now
-            return self._grant is not None
-        except Gone:
-            self._close()
-            from .removal import finish_removal
-
-            finish_removal(request.path)
-        except OSError as error:
-            self._close()
-            if error.errno != ESTALE:
-                raise
-        if reopenings < 99:
-            sleep(0.001)
-        if not reopenings:
-            raise LockError(f"{request.path} vanishes as often as it is opened", name=self.name)
-        return self._take(jump, reopenings - 1)
-
-    def _open(self) -> bool:
-        """Get a descriptor of the lock file; tell whether nobody can stand before us, without a look."""
-        request, now = self._request, monotonic()
-        if idle := take_idle(request.path, now):
-            self._fd, self._fresh_until, quiet_since = idle
-            # Who began to wait since then has not lost its patience yet.
-            return now - quiet_since < PATIENCE and not request.terms.fair
-        self._fd = open_file(request.path, request.directory)
-        if now - request.opened > FRESH or request.directory.remote:
-            request.heat = 0
-        elif request.heat < HOT:
-            request.heat += 1
-        else:
-            self._fresh_until = now + FRESH
-        request.opened = now
-        return False
-
-    def _may_skip_queue(self) -> bool:
-        request = self._request
-        return request.mode is NULL or may_skip_queue(self._fd, request.mode, request.learn(self._fd).fair)
-
-    def _take_again(self) -> bool:
-        """Try once more, without regard to who waits."""
-        self._close()
-        return self._take(jump=True)
-
-    def _wait(self, deadline: float | None, nested: bool) -> Steps[None]:
-        """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
-        from .waiting import wait
-
-        while True:
-            begun = monotonic()
-            try:
-                self._grant = yield from wait(self._fd, self._request, deadline, nested)
-                if self._grant is None or monotonic() - begun < _LONG or is_at(self._fd, self._request.path):
-                    return
-            except Gone:
-                pass
-            self._grant = None
-            self._close()
-            if self._take():
-                return
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0 and self._generation == process.generation:
-            close(fd)
-
-
-def _ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> None:
-    from .waiting import ring_next  # with all that belongs to waiting, which most programs never need
-
-    ring_next(fd, request, holding)
-
-
 def check_timeout(timeout: float | None) -> None:
-    """Raise ValueError for what is not a timeout; NaN is not one either."""
-    if timeout is None:
-        return
-    if isinstance(timeout, int | float) and not isinstance(timeout, bool) and 0 <= timeout <= sys.float_info.max:
-        return
-    raise ValueError(f"timeout must be None (for ever), 0 (one try) or a number of seconds above 0, not {timeout!r}")
-
-
-def _explain(error: BaseException, request: Request) -> None:
-    """Raise what an OSError of the lock file means; return if it says enough by itself."""
-    if not isinstance(error, OSError) or isinstance(error, LockError):
-        return
-    if error.errno in _NO_LOCKS_HERE:
-        mount = request.directory.mount
-        raise Unsupported(
-            f"cannot lock {request.path}: {error.strerror}; the file system {mount.type} at {mount.point}"
-            f" ({mount.source}) does not lock bytes as it is mounted; start its lock service or use another directory",
-            path=request.path,
-            errno=error.errno,
-        ) from error
-    better = explained(error, request.path)
-    if better is not error:
-        raise better from error
+    if timeout is not None:
+        check_seconds("timeout must be None (for ever)", timeout)

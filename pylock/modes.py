@@ -10,6 +10,9 @@ Every mode is got by one fcntl call, and the bytes alone make the published matr
     PW    protected_write    all UNITS, to write         CW PR PW EX
     EX    exclusive          ROOM and UNITS, to write    CR CW PR PW EX
 
+In a path hierarchy the same matrix holds between a node and all below it: who holds below a node in mode EX is
+"/EX" in that node's own file, which excludes there what EX excludes, but never anybody else who is below.
+
 Source of the matrix: VSI OpenVMS System Services Reference Manual, $ENQ, "Compatibility of Lock Modes".
 """
 
@@ -24,6 +27,7 @@ class ModeRule:
 
     ``lock`` is the one range to take, None if the mode takes no fixed range. A ``counted`` mode takes units,
     a ``sole`` mode takes all of them; a mode that does neither is ``seated``: it needs a seat to be seen.
+    ``compatible`` are the codes of those it lets in: "/EX" is a hold in mode EX somewhere below.
     """
 
     __slots__ = ("code", "compatible", "counted", "lane", "lock", "name", "seated", "sole")
@@ -44,14 +48,22 @@ class ModeRule:
 
 _END_OF_UNITS = UNITS + UNIT_COUNT
 
-NULL = ModeRule("NL", "null", "NL CR CW PR PW EX", None)
-CONCURRENT_READ = ModeRule("CR", "concurrent_read", "NL CR CW PR PW", read_lock(ROOM, UNITS))
-CONCURRENT_WRITE = ModeRule("CW", "concurrent_write", "NL CR CW", read_lock(UNITS, _END_OF_UNITS))
-SHARED = ModeRule("PR", "shared", "NL CR PR", None)
-PROTECTED_WRITE = ModeRule("PW", "protected_write", "NL CR", write_lock(UNITS, _END_OF_UNITS), EXCLUSIVE_LANE)
+NULL = ModeRule("NL", "null", "NL CR CW PR PW EX /CR /CW /PR /PW /EX", None)
+CONCURRENT_READ = ModeRule("CR", "concurrent_read", "NL CR CW PR PW /CR /CW /PR /PW", read_lock(ROOM, UNITS))
+CONCURRENT_WRITE = ModeRule("CW", "concurrent_write", "NL CR CW /CR /CW", read_lock(UNITS, _END_OF_UNITS))
+SHARED = ModeRule("PR", "shared", "NL CR PR /CR /PR", None)
+PROTECTED_WRITE = ModeRule("PW", "protected_write", "NL CR /CR", write_lock(UNITS, _END_OF_UNITS), EXCLUSIVE_LANE)
 EXCLUSIVE = ModeRule("EX", "exclusive", "NL", write_lock(ROOM, _END_OF_UNITS), EXCLUSIVE_LANE)
 
 ALL = (NULL, CONCURRENT_READ, CONCURRENT_WRITE, SHARED, PROTECTED_WRITE, EXCLUSIVE)
+
+INTENTS = {
+    rule.code: ModeRule(f"/{rule.code}", rule.name, " ".join((*rule.compatible, "/CR /CW /PR /PW /EX")), None)
+    for rule in ALL
+}
+"""What a hold somewhere below a node is in the node's own file, by the code of its mode."""
+BY_CODE = {rule.code: rule for rule in (*ALL, *INTENTS.values())}
+
 BY_NAME = {key: rule for rule in ALL for key in (rule.name, rule.code)} | {"protected_read": SHARED}
 
 

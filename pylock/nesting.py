@@ -1,4 +1,4 @@
-"""The locks that a command already runs under, passed down in its environment.
+"""What a command is told, in its environment, of the locks that it runs under.
 
 A nested ``pylock run`` that would wait for its own caller is told so at once.
 """
@@ -8,16 +8,36 @@ from __future__ import annotations
 import os
 
 from .errors import Deadlock
-from .modes import BY_NAME
+from .modes import BY_CODE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .holds import Hold
     from .request import Request
 
 VARIABLE = "PYLOCK_HELD"
 
 
-def extended(requests: list[Request]) -> str:
+def variables(holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
+    """Return the variables for a command that runs under these holds, of which ``first`` is the one to speak of."""
+    request = first._request
+    told = {
+        "PYLOCK_NAME": request.name,
+        "PYLOCK_MODE": request.mode.name,
+        "PYLOCK_TOKEN": str(first.token),
+        "PYLOCK_DIR": request.directory.path,
+        VARIABLE: _extended([hold._request for hold in holds]),
+    }
+    for hold in holds:
+        given = hold._given()
+        if isinstance(given, tuple):
+            told.setdefault("PYLOCK_ELEMENT", ",".join(given))
+        elif given is not None:
+            told.setdefault("PYLOCK_VALUE", str(given))
+    return told
+
+
+def _extended(requests: list[Request]) -> str:
     """Return the chain for a command that runs under these locks too: one line "pid code weight path" each."""
     lines = [line for line in os.environ.get(VARIABLE, "").split("\n") if line]
     lines += [f"{os.getpid()} {request.mode.code} {request.weight} {request.path}" for request in requests]
@@ -28,15 +48,15 @@ def refuse_deadlock(request: Request) -> None:
     """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
     for line in os.environ.get(VARIABLE, "").split("\n"):
         pid, code, weight, path = (line.split(" ", 3) + [""] * 4)[:4]
-        if path != request.path or code not in BY_NAME:
+        if path != request.path or code not in BY_CODE:
             continue
         excludes = code not in request.mode.compatible
-        if code == "PR" and request.mode.counted and request.capacity is not None:
-            excludes = excludes or int(weight) + request.weight > request.capacity > 0
+        if code == "PR" and request.mode.counted and request.expected.given_capacity is not None:
+            excludes = excludes or int(weight) + request.weight > request.expected.capacity > 0
         if excludes and _still_holds(int(pid), request):
             raise Deadlock(
                 f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
-                f" ({BY_NAME[code].name}), held for it by pid {pid}; take the lock only once",
+                f" ({BY_CODE[code].name}), held for it by pid {pid}; take the lock only once",
                 name=request.name,
             )
 
@@ -46,4 +66,4 @@ def _still_holds(pid: int, request: Request) -> bool:
     from .census import opened, take_census
 
     with opened(request.path, request.directory.remote) as fd:
-        return fd >= 0 and any(holder.pid == pid for holder in take_census(fd, request.header_size)[0])
+        return fd >= 0 and any(holder.pid == pid for holder in take_census(fd, request.slots_start)[0])

@@ -13,7 +13,7 @@ from stat import S_ISFIFO
 from .bytemap import END, SEAT_COUNT, SEATS
 from .byterange import is_free, try_lock, write_lock
 from .errors import BadLockFile
-from .lockfile import REMOVED, SUFFIX, Gone, is_at, is_blank, read_head, read_header
+from .lockfile import REMOVED, SEQUENCE, SUFFIX, TIMESTAMP, Gone, is_at, is_blank, read_head, read_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def finish_removal(path: str) -> None:
 def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
     """Remove idle lock files and bells without an owner; yield the name of each, with ``dry_run`` removing none.
 
-    Left alone are locks that were defined by hand, which would lose their definition; files that this user may not
+    Left alone are locks that were defined by hand, which would lose their definition; sequences and timestamps, which
+    would give values once more; files that this user may not
     remove or that are no lock files; and every lock file on a file system shared with other hosts, as they may go on
     opening the dead one for half a minute.
     """
@@ -89,7 +90,10 @@ def _would_remove(path: str) -> bool:
 
 def _is_dispensable(head: bytes, path: str) -> bool:
     try:
-        return is_blank(head) or not read_header(head, None, path).defined
+        if is_blank(head):
+            return True
+        definition = read_header(head, None, path)
+        return not definition.defined and definition.kind not in (SEQUENCE, TIMESTAMP)
     except BadLockFile:
         return False  # not ours to remove
     except Gone:

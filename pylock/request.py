@@ -6,6 +6,7 @@ Requests are memoised, because most programs ask for the same thing again and ag
 from __future__ import annotations
 
 import os
+import sys
 from time import time_ns
 
 from . import process
@@ -15,6 +16,7 @@ from .errors import BadLockFile, DefinitionMismatch, LockError
 from .lockfile import (
     FAIR,
     LEAST_TOKEN,
+    LOCK,
     MOST_TOKEN,
     POLICIES,
     SLOT_SIZE,
@@ -24,8 +26,10 @@ from .lockfile import (
     is_blank,
     leave_gate,
     put_header,
+    read_head,
     read_header,
     record_tail,
+    slots_start,
     take_gate,
     write_header,
 )
@@ -35,6 +39,8 @@ from .units import Pieces
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
+
+    from .grants import Grant
 
 _GRANTED = b'{"token":%d,"since":%d%b'
 _WAITING = b'{"token":            null,"since":%d%b'
@@ -50,12 +56,37 @@ _environment: dict[bytes, bytes] = getattr(os.environ, "_data", {})
 class Terms:
     """What the request must keep to, by the header that the lock file had."""
 
-    __slots__ = ("fair", "header", "limit")
+    __slots__ = ("definition", "fair", "header", "limit")
 
     def __init__(self, header: bytes, definition: Definition) -> None:
         self.header = header
+        self.definition = definition
         self.limit = definition.capacity
         self.fair = definition.policy == FAIR
+
+
+class Kind:
+    """What a kind of lock does otherwise than a plain one; the rooms of `kinds` have them."""
+
+    __slots__ = ()
+
+    name = LOCK
+    below: str | None = None
+    """The path that is really asked for, on the levels above it."""
+    rule: ModeRule | None = None
+    """The rule of the mode, if it is another one here than elsewhere."""
+
+    def expected(self, capacity: int | None, policy: str | None) -> Definition:
+        """What the lock is to be if nobody has said yet."""
+        return Definition(capacity, policy, kind=self.name)
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        """As `grants.attempt`."""
+        raise NotImplementedError
+
+    def pause(self, seconds: float) -> float:
+        """How long the next in turn may sleep, of the seconds that it wants to."""
+        return seconds
 
 
 class Request:
@@ -65,20 +96,23 @@ class Request:
     """
 
     __slots__ = (
-        "capacity",
         "command",
+        "create",
         "directory",
+        "expected",
         "generation",
         "head_size",
         "header_size",
         "heat",
+        "idle_lifespan",
+        "kind",
         "mode",
         "name",
         "opened",
         "path",
-        "policy",
         "priority",
         "reason",
+        "slots_start",
         "tail",
         "terms",
         "token_span",
@@ -87,23 +121,26 @@ class Request:
     )  # fmt: skip
 
     def __init__(
-        self, name: str, mode: ModeRule, weight: int, capacity: int | None, priority: int, policy: str | None,
-        reason: str | None, directory: Directory, command: str | None = None,
+        self, name: str, mode: ModeRule, weight: int, priority: int, reason: str | None, directory: Directory,
+        kind: Kind | None, expected: Definition, create: bool, idle_lifespan: float | None,
     ) -> None:  # fmt: skip
         self.name = name
         self.mode = mode
         self.weight = weight
-        self.capacity = capacity
         self.priority = priority
-        self.policy = policy
         self.reason = reason
         self.directory = directory
-        self.command = command
+        self.command: str | None = None
+        """Shown instead of this process's own command line."""
+        self.kind = kind
+        self.expected = expected
+        self.create = create
+        self.idle_lifespan = idle_lifespan
         self.path = os.path.join(directory.path, file_name(name))
-        self.header_size = header_size(name)
-        self.head_size = self.header_size + TOKEN_STOP  # all that a grant must know
-        self.token_span = slice(self.header_size + TOKEN_START, self.header_size + TOKEN_STOP)
-        expected = Definition(capacity, policy)
+        self.header_size = header_size(name, expected.kind)
+        self.slots_start = slots_start(name, expected.kind)
+        self.head_size = self.slots_start + TOKEN_STOP  # all that a grant must know
+        self.token_span = slice(self.slots_start + TOKEN_START, self.slots_start + TOKEN_STOP)
         self.terms = Terms(write_header(name, expected), expected)
         self.units: tuple[bytes, Pieces] | None = None
         """The units held last, which are tried first the next time."""
@@ -114,20 +151,24 @@ class Request:
         self.generation = -1
         self.tail = b""
 
-    def record(self, token: int | None) -> bytes:
+    def record(self, token: int | None, extra: dict[str, str] | None = None) -> bytes:
         """Write the record of a holder, or without a token of a waiter: who, how, and since when (now)."""
-        if self.generation != process.generation:
-            self.tail = self._tail(process.identity())
+        tail = self.tail
+        if extra:
+            tail = self._tail(process.identity(), extra)
+        elif self.generation != process.generation:
+            tail = self.tail = self._tail(process.identity())
             self.generation = process.generation
         since = time_ns() // 1000
         if not LEAST_TOKEN <= since <= MOST_TOKEN:  # a clock that was never set
             since = LEAST_TOKEN
         if token is None:
-            return _WAITING % (since, self.tail)
-        return _GRANTED % (token, since, self.tail)
+            return _WAITING % (since, tail)
+        return _GRANTED % (token, since, tail)
 
-    def _tail(self, who: process.Identity) -> bytes:
-        fields: dict[str, str | int] = {
+    def _tail(self, who: process.Identity, extra: dict[str, str] | None = None) -> bytes:
+        fields: dict[str, str | int] = dict(extra or {})
+        fields |= {
             "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "user": who.user,
             "mode": self.mode.name, "weight": self.weight, "priority": self.priority,
         }  # fmt: skip
@@ -137,7 +178,7 @@ class Request:
         return record_tail(fields, _TAIL_SIZE)
 
     def slot_offset(self, slot: int) -> int:
-        return self.header_size + SLOT_SIZE * slot
+        return self.slots_start + SLOT_SIZE * slot
 
     def learn(self, fd: int) -> Terms:
         """Read the header and check the request against it; give the lock a definition if it has none.
@@ -149,7 +190,7 @@ class Request:
         if header == terms.header:
             return terms
         if is_blank(header):
-            return self._define(fd, Definition(self.capacity, self.policy))
+            return self._define(fd, self.expected)
         try:
             definition = read_header(header, self.name, self.path)
         except BadLockFile:
@@ -165,22 +206,24 @@ class Request:
         return os.pread(fd, self.header_size, 0)
 
     def _reread(self, fd: int) -> Definition:
-        """Read the header again under the gate, as it may have been just about to be written."""
+        """Read the header again under the gate, as it may have been just about to be written, or be of another kind."""
         gate = take_gate(fd)
         try:
-            return read_header(self._header(fd), self.name, self.path)
+            return read_header(read_head(fd), self.name, self.path)
         finally:
             if gate:
                 leave_gate(fd)
 
     def _completed(self, definition: Definition) -> Definition:
-        """The definition, with the request's capacity and policy where nobody has said one."""
-        if definition.defined:
+        """The definition, with what the request expects where nobody has said anything."""
+        mine = self.expected
+        if definition.defined or definition.kind != mine.kind:
             return definition
         capacity, policy = definition.given_capacity, definition.given_policy
         return Definition(
-            self.capacity if capacity is None else capacity, self.policy if policy is None else policy, False
-        )
+            mine.given_capacity if capacity is None else capacity, mine.given_policy if policy is None else policy,
+            False, mine.kind, definition.places or mine.places, definition.leaving,
+        )  # fmt: skip
 
     def _define(self, fd: int, wanted: Definition) -> Terms:
         if not take_gate(fd):
@@ -197,14 +240,22 @@ class Request:
         return self.learn(fd)
 
     def _check(self, definition: Definition) -> None:
+        mine = self.expected
+        if definition.kind != mine.kind:
+            raise DefinitionMismatch(
+                f'"{self.name}" is a {definition.kind}, not a {mine.kind} as asked here; ask for it as what it is, or'
+                " use another name",
+                name=self.name,
+            )
         if not definition.defined:
             for what, asked, given in (
-                ("capacity", self.capacity, definition.given_capacity),
-                ("policy", self.policy, definition.given_policy),
+                ("capacity", mine.given_capacity, definition.given_capacity),
+                ("policy", mine.given_policy, definition.given_policy),
+                ("elements", mine.elements or None, definition.elements),
             ):
                 if asked is not None and asked != given:
                     raise DefinitionMismatch(
-                        f'lock "{self.name}" has {what} {given}, not {asked} as asked here; ask for the same'
+                        f'{mine.kind} "{self.name}" has {what} {given}, not {asked} as asked here; ask for the same'
                         " everywhere, or set it with pylock.define",
                         name=self.name,
                     )
@@ -227,15 +278,17 @@ def request_for(
     policy: str | None,
     reason: str | None,
     directory: str | PathLike[str] | None,
+    create: bool = True,
+    idle_lifespan: float | None = None,
 ) -> Request:
     """Return the request for what is asked, checked the first time. Raises as `make_request`."""
     # The raw variable, because os.environ.get takes a microsecond where it is not set: half as long as a lock.
     where = _environment.get(b"PYLOCK_DIR") if directory is None else absolute(directory)
-    key = (name, mode, weight, capacity, priority, policy, reason, where)
+    key = (name, mode, weight, capacity, priority, policy, reason, create, idle_lifespan, where)
     try:
         return _remembered[key]
     except (KeyError, TypeError):  # a TypeError, for what cannot be hashed, is named by the checks
-        request = make_request(*key[:-1], directory)
+        request = make_request(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
     if len(_remembered) >= _MOST_REMEMBERED:
         _remembered.clear()
     _remembered[key] = request
@@ -251,7 +304,9 @@ def make_request(
     policy: str | None = None,
     reason: str | None = None,
     directory: str | PathLike[str] | None = None,
-    command: str | None = None,
+    create: bool = True,
+    idle_lifespan: float | None = None,
+    kind: Kind | None = None,
 ) -> Request:
     """Check what is asked. Raises ValueError, TypeError, DefinitionMismatch, and as `directories.resolve`."""
     rule = rule_of(mode)
@@ -268,7 +323,22 @@ def make_request(
         )
     if reason is not None and not isinstance(reason, str):
         raise TypeError(f"reason must be a str, not {reason!r}")
-    return Request(name, rule, weight, capacity, priority, policy, reason, resolve(directory), command)
+    if not isinstance(create, bool):
+        raise ValueError(f"create must be True or False, not {create!r}")
+    if idle_lifespan is not None:
+        check_seconds("idle_lifespan must be None (the file stays)", idle_lifespan)
+    expected = kind.expected(capacity, policy) if kind else Definition(capacity, policy)
+    return Request(
+        name, (kind and kind.rule) or rule, weight, priority, reason, resolve(directory), kind, expected, create,
+        idle_lifespan,
+    )  # fmt: skip
+
+
+def check_seconds(expected: str, value: float) -> None:
+    """Raise ValueError for what is not a number of seconds from 0 on; NaN is not one either."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max:
+        return
+    raise ValueError(f"{expected} or a number of seconds from 0 on, not {value!r}")
 
 
 def check_name(name: str) -> None:

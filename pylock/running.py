@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from . import nesting
 from .errors import LockTimeout
-from .locks import Hold, Lock, lock
+from .locks import Lock, lock
 from .programs import NOT_FOUND, CannotRun, find_program
-from .several import Several, all_of
+from .several import Composite, Several, all_of
 from .signames import FORWARDED, ignorable
 from .supervisor import become_subreaper, children
 
@@ -42,7 +42,7 @@ class Outcome:
 
 def run(
     command: Sequence[str],
-    locks: str | Lock | Several | Iterable[Lock],
+    locks: str | Lock | Composite[Any] | Iterable[Lock | Composite[Any]],
     *,
     timeout: float | None = None,
     ignore_signals: Iterable[str | int] = (),
@@ -56,7 +56,8 @@ def run(
 ) -> Outcome:
     """Run a command under a lock, or under several, and let go only after it has ended.
 
-    ``locks`` is a name, a lock, what `all_of` returns, or locks. ``timeout`` in seconds counts for the locks: None is
+    ``locks`` is a name, a lock of any kind, what `all_of` returns, or locks. A transactional value of a sequence goes
+    back unless the command exits with 0. ``timeout`` in seconds counts for the locks: None is
     for ever, 0 one try. In the main thread the signals that end programs are handed on to the command meanwhile, but
     those of ``ignore_signals`` are swallowed; every handler is put back afterwards. In another thread no handler can
     be installed: the program's own ones stay, and a signal that ends the program leaves the lock with the command until
@@ -80,31 +81,33 @@ def run(
         return Outcome(None, None, error.waited, False)
     waited = monotonic() - begun
     cookie = uuid4().hex
-    environment |= {_COOKIE: cookie}
+    environment |= {_COOKIE: cookie} | nesting.variables(holds._each(), holds.holds[0]._each()[-1])
+    failed = True
     try:
         with _Relay(ignored, new_group, cookie) as relay:  # before the start, so that no signal falls between
             if wait_for == "tree":
                 become_subreaper()
             child = subprocess.Popen(
-                list(command), executable=program, env=environment | _variables(holds.holds), cwd=cwd, stdin=stdin,
-                stdout=stdout, stderr=stderr, pass_fds=[hold._fd for hold in holds.holds],
+                list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout,
+                stderr=stderr, pass_fds=[hold._fd for hold in holds._each()],
                 process_group=0 if new_group else None,
             )  # fmt: skip
             relay.begin(child)
             status = _wait(child)
             if wait_for == "tree":
                 _await_tree(cookie)
+        failed = status != 0
     finally:
-        holds.release()
+        holds._finish(failed)
     return Outcome(None, -status, waited, True) if status < 0 else Outcome(status, None, waited, True)
 
 
-def _several(locks: str | Lock | Several | Iterable[Lock]) -> Several:
+def _several(locks: str | Lock | Composite[Any] | Iterable[Lock | Composite[Any]]) -> Several:
     if isinstance(locks, Several):
         return locks
     if isinstance(locks, str):
         return all_of(lock(locks))
-    return all_of(locks) if isinstance(locks, Lock) else all_of(*locks)
+    return all_of(locks) if isinstance(locks, Lock | Composite) else all_of(*locks)
 
 
 def _program(name: str, path: str | None) -> str:
@@ -113,17 +116,6 @@ def _program(name: str, path: str | None) -> str:
     except CannotRun as error:
         kind = FileNotFoundError if error.exit_code == NOT_FOUND else PermissionError
         raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
-
-
-def _variables(holds: Sequence[Hold]) -> dict[str, str]:
-    request = holds[0]._request
-    return {
-        "PYLOCK_NAME": request.name,
-        "PYLOCK_MODE": request.mode.name,
-        "PYLOCK_TOKEN": str(holds[0].token),
-        "PYLOCK_DIR": request.directory.path,
-        nesting.VARIABLE: nesting.extended([hold._request for hold in holds]),
-    }
 
 
 def _wait(child: subprocess.Popen[bytes]) -> int:

@@ -1,36 +1,48 @@
 """Several locks at once: all or none, and no deadlock, in whatever order anybody names them.
 
-Everybody takes them in one order, that of their files. A waiter holds what stands before it in that order, so that
+Everybody takes them in one order, that of their names. A waiter holds what stands before it in that order, so that
 nobody who asks for many is starved by those who ask for few.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from time import monotonic
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
-from .locks import Hold, Lock, check_timeout
+from .blocks import enter_block, is_inside, leave_block, note_taken
+from .errors import LockTimeout, NotHeld, WouldBlock
+from .fronts import drive, drive_async
+from .holds import Hold
+from .locks import OWN_TIMEOUT, Lock, check_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
-
+    from .fronts import Steps
     from .locks import Front
 
 
 class Holds:
     """The holds of several locks, released together. ``holds`` are in the order in which the locks were named."""
 
-    def __init__(self, holds: tuple[Hold, ...]) -> None:
+    def __init__(self, holds: tuple[Hold | Holds, ...]) -> None:
         self.holds = holds
+
+    @property
+    def waited(self) -> float:
+        """Seconds from the request to the grant of the last of them; 0.0 if all were free."""
+        return sum(hold.waited for hold in self.holds)
 
     def release(self) -> None:
         """Release all; if one fails the others are released all the same, and the first error is raised."""
+        self._finish(failed=False)
+
+    def _finish(self, failed: bool) -> None:
         failures: list[BaseException] = []
         for hold in reversed(self.holds):
             try:
-                hold.release()
+                hold._finish(failed)
             except Exception as error:
                 failures.append(error)
         if failures:
@@ -42,80 +54,161 @@ class Holds:
             hold.check()
 
     def __enter__(self) -> Self:
+        for hold in self._each():
+            enter_block(hold._fd, hold._request, 2)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        if error is None:
+            self.release()
+        else:
+            for hold in reversed(self.holds):
+                hold.__exit__(kind, error, trace)
+
+    def _each(self) -> tuple[Hold, ...]:
+        return tuple(single for hold in self.holds for single in hold._each())
+
+    def _is_alive(self) -> bool:
+        return any(hold._is_alive() for hold in self.holds)
 
 
-class Several:
-    """A way to ask for several locks at once; made by `all_of`."""
+HoldsType = TypeVar("HoldsType", bound=Holds)
 
-    def __init__(self, locks: tuple[Lock, ...]) -> None:
-        self._locks = locks
-        self._entered: list[Holds] = []
 
-    def acquire(self, timeout: float | None = None, front: Front | None = None) -> Holds:
-        """Wait for all of them, ``timeout`` seconds in all; the locks' own timeouts do not count.
+class Composite(Generic[HoldsType]):
+    """What is asked for as one, and taken as several locks. May be used from several threads and tasks at once."""
+
+    def __init__(self, parts: tuple[Lock, ...], timeout: float | None = None) -> None:
+        self._parts = parts
+        self._timeout = timeout
+        self._holds: list[HoldsType] = []
+
+    @property
+    def held(self) -> bool:
+        """Whether this object has a hold."""
+        return any(hold._is_alive() for hold in self._holds)
+
+    def acquire_nowait(self) -> HoldsType:
+        """Take all of them if that can be done at once. Raises WouldBlock, and as `acquire`; then none is held."""
+        return drive(self._acquiring(0, waits_as_task=False, refusal=WouldBlock))
+
+    def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front | None = None) -> HoldsType:
+        """Wait for all of them, ``timeout`` seconds in all; the timeouts of the locks do not count.
 
         Raises as `Lock.acquire`; then none is held.
         """
-        taken: dict[Lock, Hold] = {}
-        try:
-            for lock, left in self._turns(timeout):
-                taken[lock] = lock.acquire(left, front)
-        except BaseException:
-            _let_go(taken)
-            raise
-        return Holds(tuple(taken[lock] for lock in self._locks))
+        granted: HoldsType = (front or drive)(self._acquiring(timeout, waits_as_task=False))
+        return granted
 
-    async def acquire_async(self, timeout: float | None = None) -> Holds:
+    async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> HoldsType:
         """As `acquire`, for asyncio."""
-        taken: dict[Lock, Hold] = {}
+        return await drive_async(self._acquiring(timeout, waits_as_task=True))
+
+    def release(self) -> None:
+        """Release the latest hold of this object. Raises NotHeld, and as `Holds.release`."""
+        self._forget_released()
         try:
-            for lock, left in self._turns(timeout):
-                taken[lock] = await lock.acquire_async(left)
-        except BaseException:
-            _let_go(taken)
-            raise
-        return Holds(tuple(taken[lock] for lock in self._locks))
+            hold = self._holds.pop()
+        except IndexError:
+            raise NotHeld("nothing is held through this object") from None
+        hold.release()
 
-    def _turns(self, timeout: float | None) -> Iterator[tuple[Lock, float | None]]:
-        """Each lock in the order in which everybody takes them, with the time that is left for it."""
-        check_timeout(timeout)
-        deadline = None if timeout is None else monotonic() + timeout
-        for lock in sorted(self._locks, key=lambda lock: lock._request.path):
-            yield lock, None if deadline is None else max(deadline - monotonic(), 0)
-
-    def __enter__(self) -> Holds:
-        self._entered.append(self.acquire())
-        return self._entered[-1]
+    def __enter__(self) -> HoldsType:
+        return self._enter(self.acquire())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered.pop().release()
+        self._take_hold_here().__exit__(kind, error, trace)
 
-    async def __aenter__(self) -> Holds:
-        self._entered.append(await self.acquire_async())
-        return self._entered[-1]
+    async def __aenter__(self) -> HoldsType:
+        return self._enter(await self.acquire_async())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered.pop().release()
+        self.__exit__(kind, error, trace)
+
+    def _acquiring(
+        self, timeout: float | None, waits_as_task: bool, refusal: type[LockTimeout] | type[WouldBlock] = LockTimeout
+    ) -> Steps[HoldsType]:
+        if timeout is OWN_TIMEOUT:
+            timeout = self._timeout
+        check_timeout(timeout)
+        deadline = None if timeout is None else monotonic() + timeout
+        taken: dict[Lock, Hold] = {}
+        try:
+            for part, follows in _in_order(self._parts):
+                left = None if deadline is None else max(deadline - monotonic(), 0)
+                taken[part] = yield from part._acquiring(left, waits_as_task, follows, refusal)
+                note_taken(taken[part]._fd, part._request)  # who waits for the rest cannot let go of this
+        except BaseException:
+            for hold in reversed(taken.values()):
+                hold.release()
+            raise
+        for hold in taken.values():
+            leave_block(hold._fd)
+        self._forget_released()
+        self._holds.append(self._granted(taken))
+        return self._holds[-1]
+
+    def _granted(self, taken: Mapping[Lock, Hold]) -> HoldsType:
+        """Make one hold of those of all parts."""
+        raise NotImplementedError
+
+    def _enter(self, holds: HoldsType) -> HoldsType:
+        for hold in holds._each():
+            enter_block(hold._fd, hold._request, 3)
+        return holds
+
+    def _take_hold_here(self) -> HoldsType:
+        """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
+        self._forget_released()
+        if not self._holds:
+            raise NotHeld("the locks were released inside their with block")
+        here = (holds for holds in reversed(self._holds) if all(is_inside(hold._fd) for hold in holds._each()))
+        holds = next(here, self._holds[-1])
+        self._holds.remove(holds)
+        return holds
+
+    def _forget_released(self) -> None:
+        self._holds[:] = [holds for holds in self._holds if holds._is_alive()]
 
 
-def _let_go(taken: dict[Lock, Hold]) -> None:
-    for hold in reversed(taken.values()):
-        hold.release()
+def _in_order(parts: tuple[Lock, ...]) -> Iterator[tuple[Lock, bool]]:
+    """Each lock in the order in which everybody takes them, and whether it is one that the part before it holds too."""
+    before = None
+    for part in sorted(parts, key=lambda part: (part._request.directory.path, part._request.name)):
+        yield part, part._request.path == before
+        before = part._request.path
 
 
-def all_of(*locks: Lock) -> Several:
-    """Return what asks for all the locks at once. Raises ValueError if one is named twice."""
-    paths = [lock._request.path for lock in locks]
-    if not locks or len(set(paths)) < len(paths):
-        raise ValueError("all_of needs different locks, at least one; the same lock twice would wait for itself")
+class Several(Composite[Holds]):
+    """A way to ask for several locks at once; made by `all_of`."""
+
+    def __init__(self, locks: tuple[Lock | Composite[Holds], ...]) -> None:
+        super().__init__(tuple(part for lock in locks for part in lock._parts))
+        self._locks = locks
+
+    def _granted(self, taken: Mapping[Lock, Hold]) -> Holds:
+        return Holds(tuple(taken[lock] if isinstance(lock, Lock) else lock._granted(taken) for lock in self._locks))
+
+
+def all_of(*locks: Lock | Composite[Holds]) -> Several:
+    """Return what asks for all the locks at once; pools, paths, sequences and timestamps among them.
+
+    Raises ValueError for locks that exclude each other, such as one that is named twice.
+    """
+    if not locks:
+        raise ValueError("all_of needs different locks, at least one")
+    parts = [part._request for lock in locks for part in lock._parts]
+    for place, one in enumerate(parts):
+        for other in parts[:place]:
+            both_paths = one.kind is not None and one.kind is not other.kind and one.expected.kind == "path"
+            if one.path == other.path and not (both_paths and other.mode.code in one.mode.compatible):
+                raise ValueError(
+                    f'all_of needs different locks, at least one; "{one.name}" twice would wait for itself'
+                )
     return Several(locks)

@@ -10,7 +10,7 @@ from os import PathLike
 from .census import Holder, Waiter, opened, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile
-from .lockfile import SUFFIX, Definition, Gone, file_name, header_size, is_blank, parse_line, read_head, read_header
+from .lockfile import SUFFIX, Definition, Gone, file_name, is_blank, parse_line, read_head, read_header, slots_start
 from .request import check_name
 
 
@@ -68,4 +68,4 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
             return None
         if name is None:
             name = str((parse_line(head) or {})["name"])
-        return LockStatus(name, path, definition, *take_census(fd, header_size(name)))
+        return LockStatus(name, path, definition, *take_census(fd, slots_start(name, definition.kind)))

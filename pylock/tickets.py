@@ -43,7 +43,7 @@ PATIENCE = 0.001
 """Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
 
 ANY_WAITER = write_lock(PENDING, END)
-ANY_HOLDER = write_lock(ROOM, UNITS + UNIT_COUNT)
+ANY_HOLDER = write_lock(ROOM, SEATS)
 _ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
 _ANY_PENDING = write_lock(PENDING, PENDING + 2)
 _LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))

@@ -33,6 +33,7 @@ def wait(fd: int, request: Request, deadline: float | None, nested: bool = False
     ``nested``: past the queue, for who is inside the lock already. Raises Gone if the file was removed meanwhile.
     """
     generation = process.generation
+    request.learn(fd)  # before a record is written: in the file of another kind of lock its place would be another
     while (seat := take_seat(fd)) is None:  # somebody removes the file
         if deadline is not None and monotonic() >= deadline:
             return None
@@ -83,6 +84,8 @@ def _take_turns(
             return granted
         if first:
             seconds = SAFETY if patient else PATIENCE
+            if request.kind is not None:
+                seconds = request.kind.pause(seconds)
         else:
             seconds = next(behind, SAFETY_BEHIND[-1]) + ticket.seat % 16 * 0.01
         if deadline is not None:

@@ -288,16 +288,16 @@ def test_clean_removes_what_is_idle_and_keeps_the_rest(directory: Path) -> None:
 def test_file_removed_between_open_and_lock_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pylock.lock("x"):
         pass
-    from pylock import locks
+    from pylock import holds
 
-    real, removed = locks.attempt, []
+    real, removed = holds.attempt, []
 
     def attempt(fd: int, request: object, *rest: object) -> object:
         if not removed:
             removed.extend(removal.clean(directories.resolve(directory)))
         return real(fd, request, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(locks, "attempt", attempt)
+    monkeypatch.setattr(holds, "attempt", attempt)
     with pylock.lock("x") as hold:
         assert removed == ["x.lock"]
         hold.check()

@@ -10,6 +10,7 @@ from ..fronts import drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..census import Holder, Waiter
     from ..fronts import Result, Steps
     from ..request import Request
 
@@ -18,9 +19,9 @@ FIRST = 1.0
 AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
 
 
-def drive_announcing(steps: Steps[Result], request: Request) -> Result:
-    """Like `fronts.drive`, with a waiting line."""
-    line = _WaitingLine(request)
+def drive_announcing(steps: Steps[Result], requests: list[Request]) -> Result:
+    """Like `fronts.drive`, with a waiting line for whichever of the locks is waited for."""
+    line = _WaitingLine(requests)
     try:
         return drive(_interrupted(steps, line))
     finally:
@@ -49,8 +50,8 @@ def _interrupted(steps: Steps[Result], line: _WaitingLine) -> Steps[Result]:
 class _WaitingLine:
     """One line, kept up to date in place on a terminal, repeated once a minute elsewhere."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, requests: list[Request]) -> None:
+        self._requests = requests
         self._begun = monotonic()
         self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = False
@@ -82,13 +83,14 @@ class _WaitingLine:
             self.due = float("inf")
 
     def _text(self, waited: float) -> str:
-        from ..census import opened, take_census  # with all that a short wait never needs
-
-        request = self._request
-        with opened(request.path, request.directory.remote) as fd:
-            holders, waiters = take_census(fd, request.header_size) if fd >= 0 else ((), ())
+        for request in self._requests:
+            holders, waiters = _census(request)
+            place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
+            if place:
+                break
         text = f'pylock: waiting {_duration(waited)} for "{request.name}" ({request.mode.name})'
-        place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
+        if request.kind and request.kind.below:
+            text += f' above "{request.kind.below}"'
         if place:
             text += f", place {place} of {len(waiters)}"
         if request.terms.limit == 0:
@@ -97,6 +99,13 @@ class _WaitingLine:
             more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
             text += f", held by {holders[0]} (user {holders[0].user}){more}"
         return text
+
+
+def _census(request: Request) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
+    from ..census import opened, take_census  # with all that a short wait never needs
+
+    with opened(request.path, request.directory.remote) as fd:
+        return take_census(fd, request.slots_start) if fd >= 0 else ((), ())
 
 
 def _columns() -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .options import Command, Option, capacity, exit_code, seconds, whole
+from .options import Command, Option, capacity, exit_code, seconds, texts, whole, yes_or_no
 
 DIRECTORY = Option("directory", "d", "DIR", "lock directory; by default $PYLOCK_DIR, else the user's own")
 HELP = Option("help", "h", help="show this help")
-_LOCK, _WAIT, _COMMAND, _OUTPUT = "What to lock", "How to wait", "How to run the command", "Output and settings"
+_LOCK, _KIND, _WAIT = "What to lock", "Other kinds of locks", "How to wait"
+_COMMAND, _OUTPUT = "How to run the command", "Output and settings"
 
 RUN = Command(
     "run",
@@ -38,6 +39,18 @@ RUN = Command(
             many=True,
             group=_LOCK,
         ),
+        Option(
+            "any-of",
+            "",
+            "A,B,...",
+            "one of these elements of a pool, told in PYLOCK_ELEMENT; as many as --weight",
+            parse=texts,
+            group=_KIND,
+        ),
+        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", group=_KIND),
+        Option("sequence", "", help="a number that nobody else gets, told in PYLOCK_VALUE", group=_KIND),
+        Option("transactional", "", help="with --sequence: the number goes back if the command fails", group=_KIND),
+        Option("timestamp", "", "FORMAT", "a time that nobody else gets, told in PYLOCK_VALUE", group=_KIND),
         Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", group=_LOCK),
         Option("directory", "d", "DIR", DIRECTORY.help, group=_LOCK),
         Option(
@@ -73,6 +86,15 @@ RUN = Command(
             "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=_COMMAND
         ),
         Option("exec", "", help="become the command: no process of pylock stays in memory", group=_COMMAND),
+        Option("create", "", "yes|no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=_WAIT),
+        Option(
+            "idle-lifespan",
+            "",
+            "SECONDS",
+            "how long it exists after this use, for --create=no; 0 removes the file",
+            parse=seconds,
+            group=_COMMAND,
+        ),
         Option("quiet", "q", help="say nothing while waiting", group=_OUTPUT),
         Option("verbose", "v", help="say what happens", group=_OUTPUT),
         Option("config", "", "FILE", "read settings from this file last", group=_OUTPUT),
@@ -83,6 +105,9 @@ RUN = Command(
         ("pylock run -t 60 nightly -- ./report.sh", "wait a minute at most; exit status 75 if in vain"),
         ("pylock run --skip-if-busy poll -- ./poll.sh", "for cron: do nothing if the last run still goes on"),
         ("pylock run -c 5 -w 2 licences -- ./simulate", "2 of 5 units"),
+        ("pylock run --any-of red,green printers -- sh -c 'lp -d $PYLOCK_ELEMENT x.pdf'", "a printer of its own"),
+        ("pylock run --tree /customers/acme -- ./export.sh", "nobody else below, nor above"),
+        ("pylock run --sequence orders -- sh -c 'echo $PYLOCK_VALUE'", "1, 2, 3, ..."),
         ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while the command cleans up after a kill"),
     ),
     takes_command=True,

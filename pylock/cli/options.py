@@ -154,6 +154,19 @@ def capacity(text: str) -> int:
     return UNLIMITED if text == "unlimited" else whole(text)
 
 
+def texts(text: str) -> tuple[str, ...]:
+    found = tuple(text.split(","))
+    if not all(found):
+        raise ValueError(f"{text!r} has an empty element; separate elements by single commas")
+    return found
+
+
+def yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError(f"{text!r} is neither yes nor no")
+    return text == "yes"
+
+
 def exit_code(text: str) -> int:
     code = whole(text)
     if not 0 <= code <= 255:

@@ -7,19 +7,20 @@ from errno import ENOEXEC
 
 from .. import nesting, signames
 from ..errors import LockTimeout
-from ..locks import Lock
+from ..locks import Lock, lock
 from ..programs import CannotRun, find_program
-from ..request import make_request
 from ..supervisor import Supervisor, restore_signals
 from . import complain
 from .options import UsageError
+from .wanted import refuse_contradictions, wanted_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
-    from ..fronts import Steps
-    from ..locks import Hold
+    from ..fronts import Result, Steps
+    from ..holds import Hold
+    from ..several import Composite
     from .options import Values
 
 DEFAULT_NAME = "default"
@@ -45,6 +46,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         raise UsageError('the command is missing: pylock run [OPTIONS] [NAME] -- COMMAND [ARG...]; mind the "--"')
     if len(operands) > 1:
         raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
+    refuse_contradictions(values, operands)
     _refuse_with_exec(values)
     settings = _settings(values)
     name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
@@ -67,54 +69,47 @@ class _Run:
         self._ignore = [signames.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
-        self._lock = self._make_lock(name, str(settings.get("mode") or self._implied_mode()))
-        others = [_name_and_mode(text) for text in settings.get("others", ())]
-        self._others = [self._make_lock(other, mode, plain=True) for other, mode in others]
+        self._first = wanted_lock(settings, name)
+        self._wanted = self._with_others(settings.get("others", ()))
+        for part in self._wanted._parts:
+            part._request.command = " ".join(command)
 
-    def _implied_mode(self) -> str:
-        return "shared" if "capacity" in self._settings or "weight" in self._settings else "exclusive"
+    def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
+        if not others:
+            return self._first
+        from ..several import all_of
 
-    def _make_lock(self, name: str, mode: str, plain: bool = False) -> Lock:
-        get = self._settings.get
-        own: Values = {} if plain else self._settings
-        definition = get("locks", {}).get(name, {})
-        request = make_request(
-            name,
-            mode,
-            own.get("weight", 1),
-            own.get("capacity", definition.get("capacity")),
-            get("priority", 0),
-            own.get("policy", definition.get("policy")),
-            get("reason"),
-            get("directory"),
-            " ".join(self._command),
-        )
-        return Lock(request, None)
+        common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
+        named = (_name_and_mode(text) for text in others)
+        return all_of(self._first, *(lock(name, mode, **common) for name, mode in named))
 
     def carry_out(self) -> int:
-        requests = [lock._request for lock in (self._lock, *self._others)]
-        for request in requests:
-            nesting.refuse_deadlock(request)
+        for part in self._wanted._parts:
+            nesting.refuse_deadlock(part._request)
         supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
         try:
-            holds = self._acquire()
+            hold = self._wanted.acquire(self._timeout(), self._wait)
         except LockTimeout as error:
             return self._busy(error)
+        holds = hold._each()
+        first = next(single for single in holds if single._request is self._first._parts[-1]._request)
+        environment = os.environ | nesting.variables(holds, first)
         if self._settings.get("exec"):
-            self._become_command(holds)
+            self._become_command(holds, environment)
         supervisor.block_signals()
-        self._say(f'holds "{self._lock.name}", token {holds[0].token}')
+        self._say(f'holds "{first.name}", token {first.token}')
+        failed = True
         try:
             status = supervisor.run(
-                self._program, self._command, self._environment(holds), [hold._fd for hold in holds], self._closed,
+                self._program, self._command, environment, [single._fd for single in holds], self._closed,
                 self._announce_descendants,
             )  # fmt: skip
+            failed = status != 0
         except OSError as error:
             raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
         finally:
-            for hold in reversed(holds):
-                hold.release()
-        self._say(f'let go of "{self._lock.name}"')
+            hold._finish(failed)
+        self._say(f'let go of "{first.name}"')
         # Signals stay blocked: what comes now is too late to change how the command ended.
         return _die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
@@ -126,47 +121,30 @@ class _Run:
         complain(str(error))
         return int(self._settings.get("busy_exit_code", BUSY))
 
-    def _acquire(self) -> list[Hold]:
-        timeout = 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
-        if not self._others:
-            return [self._lock.acquire(timeout, self._wait)]
-        from ..several import all_of
+    def _timeout(self) -> float | None:
+        return 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
 
-        return list(all_of(self._lock, *self._others).acquire(timeout, self._wait).holds)
-
-    def _wait(self, steps: Steps[None]) -> None:
+    def _wait(self, steps: Steps[Result]) -> Result:
         """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
         before = {number: _raw.signal(number, _strike) for number in signames.FORWARDED if _is_default(number)}
         try:
             if self._settings.get("quiet"):
                 from ..fronts import drive
 
-                drive(steps)
-            else:
-                from .announcing import drive_announcing
+                return drive(steps)
+            from .announcing import drive_announcing
 
-                drive_announcing(steps, self._lock._request)
+            return drive_announcing(steps, [part._request for part in self._wanted._parts])
         finally:
             for number, handler in before.items():
                 _raw.signal(number, handler)
 
-    def _environment(self, holds: list[Hold]) -> dict[str, str]:
-        request = self._lock._request
-        return os.environ | {
-            "PYLOCK_NAME": request.name,
-            "PYLOCK_MODE": request.mode.name,
-            "PYLOCK_TOKEN": str(holds[0].token),
-            "PYLOCK_DIR": request.directory.path,
-            nesting.VARIABLE: nesting.extended([lock._request for lock in (self._lock, *self._others)]),
-        }
-
-    def _become_command(self, holds: list[Hold]) -> NoReturn:
+    def _become_command(self, holds: tuple[Hold, ...], environment: dict[str, str]) -> NoReturn:
         for hold in holds:
             os.set_inheritable(hold._fd, True)
         for fd in self._closed:
             os.close(fd)
         restore_signals()
-        environment = self._environment(holds)
         try:
             os.execve(self._program, self._command, environment)
         except OSError as error:
@@ -219,7 +197,7 @@ def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
 def _refuse_with_exec(values: Values) -> None:
     """With --exec nobody stays who could see to these."""
     if values.get("exec"):
-        for name in ("ignore_signals", "new_group", "wait_for"):
+        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan"):
             if name in values:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 

@@ -1,0 +1,192 @@
+"""Path hierarchies: a lock on a node is one on all that is below it.
+
+Who holds "/a/b" is noted in the files of "/a" and of "/", by one locked byte in the room of its mode; who holds "/a"
+locks the rooms of the modes that its own excludes, to read. So the kernel sees in one file what excludes each other
+on different levels, and those on different branches never meet. Levels are taken from the root on, in the order in
+which everybody takes them, and each is waited for in its own queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import pread
+
+from ..bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT, SEATS
+from ..byterange import let_go, read_lock, try_lock, unlock, write_lock
+from ..enums import Mode
+from ..grants import LET_GO, Grant, attempt_plainly, last_token, put_record
+from ..holds import Hold
+from ..lockfile import PATH, seat_slot
+from ..locks import Lock, check_timeout
+from ..modes import ALL, NULL, rule_of
+from ..modes import INTENTS as INTENT_RULES
+from ..request import Kind, Request, make_request
+from ..several import Composite, Holds
+from ..tickets import take_seat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from ..modes import ModeRule
+
+ROOT = "/"
+
+
+def path_lock(
+    path: str,
+    mode: Mode | str = "exclusive",
+    *,
+    timeout: float | None = None,
+    priority: int = 0,
+    policy: str | None = None,
+    reason: str | None = None,
+    directory: str | PathLike[str] | None = None,
+    create: bool = True,
+    idle_lifespan: float | None = None,
+) -> PathLock:
+    """Return the `PathLock` of a node such as "/apple/pear", which need not be a file.
+
+    It excludes, by the same matrix as any lock, those who hold this node, one of its ancestors, or anything below it;
+    never its siblings. While it is waited for, the levels above that were got already are held. ``policy`` is that of
+    every level. The other parameters are those of `lock`. Raises ValueError for what is no path; and as `lock`.
+    """
+    check_timeout(timeout)
+    nodes = _nodes(path)
+    rule = rule_of(mode)
+
+    def level(node: str, level_mode: str, kind: Kind, lasting: bool) -> Lock:
+        request = make_request(
+            node, level_mode, 1, None, priority, policy, reason, directory, create or not lasting,
+            idle_lifespan if lasting else None, kind,
+        )  # fmt: skip
+        return Lock(request, None)
+
+    above = [] if rule is NULL else nodes[:-1]
+    parts = [level(node, rule.name, _IntentKind(path, rule), False) for node in above]
+    return PathLock(path, (*parts, level(path, rule.name, _NodeKind(), True)), timeout)
+
+
+def _nodes(path: str) -> list[str]:
+    """Return the path and its ancestors, from the root on."""
+    if not isinstance(path, str):
+        raise TypeError(f"the path must be a str, not {path!r}")
+    names = path.split("/")[1:] if path != ROOT else []
+    if not path.startswith(ROOT) or any(name in ("", ".", "..") for name in names):
+        raise ValueError(
+            f'{path!r} is not a path to lock: it begins with "/", and between slashes there are names, not "." or ".."'
+        )
+    return [ROOT, *(f"/{'/'.join(names[: depth + 1])}" for depth in range(len(names)))]
+
+
+class PathHold(Holds):
+    """A hold of a node and all that is below it."""
+
+    holds: tuple[Hold, ...]
+
+    def __repr__(self) -> str:
+        return f'<PathHold "{self.name}" {self.mode} {"held" if self._is_alive() else "released"}>'
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self.holds[-1].name
+
+    @property
+    def mode(self) -> Mode:
+        return self.holds[-1].mode
+
+    @property
+    def token(self) -> int:
+        """As `Hold.token`, of the node."""
+        return self.holds[-1].token
+
+
+class PathLock(Composite[PathHold]):
+    """A way to ask for a node; made by `path_lock`."""
+
+    def __init__(self, path: str, levels: tuple[Lock, ...], timeout: float | None) -> None:
+        super().__init__(levels, timeout)
+        self.name = path
+
+    def __repr__(self) -> str:
+        return f'<PathLock "{self.name}" {self.mode} {"held" if self.held else "not held"}>'
+
+    @property
+    def mode(self) -> Mode:
+        return self._parts[-1].mode
+
+    def locked(self) -> bool:
+        """Whether anybody holds the node or something below it, in a mode other than null."""
+        return self._parts[-1].locked()
+
+    def _granted(self, taken: Mapping[Lock, Hold]) -> PathHold:
+        return PathHold(tuple(taken[part] for part in self._parts))
+
+
+def _room_of(code: str) -> int:
+    return INTENTS + INTENT_ROOMS.index(code) * SEAT_COUNT
+
+
+def _rooms_excluded_by(rule: ModeRule) -> bytes | None:
+    """The rooms of those who may not be below a holder of this mode, which are neighbours."""
+    rooms = [_room_of(code) for code in INTENT_ROOMS if f"/{code}" not in rule.compatible]
+    return read_lock(rooms[0], rooms[-1] + SEAT_COUNT) if rooms else None
+
+
+_EXCLUDED = {rule.code: _rooms_excluded_by(rule) for rule in ALL}
+_LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
+
+
+class _NodeKind(Kind):
+    """The level that is asked for."""
+
+    __slots__ = ()
+
+    name = PATH
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        excluded = _EXCLUDED[request.mode.code]
+        if excluded is not None and not try_lock(fd, excluded):
+            return None
+        grant = attempt_plainly(fd, request, seat)
+        if grant is None:
+            let_go(fd, LET_GO)
+        return grant
+
+
+class _IntentKind(Kind):
+    """A level above it."""
+
+    __slots__ = ("_room", "below", "rule")
+
+    name = PATH
+    below: str
+
+    def __init__(self, below: str, rule: ModeRule) -> None:
+        self.below = below
+        self.rule = INTENT_RULES[rule.code]
+        self._room = _room_of(rule.code)
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        mine = take_seat(fd) if seat is None else seat
+        if mine is None:
+            return None
+        byte = self._room + mine
+        if not try_lock(fd, write_lock(byte, byte + 1)):
+            self._undo(fd, seat)
+            return None
+        head = pread(fd, request.head_size, 0)
+        terms = request.terms if head.startswith(request.terms.header) else request.learn(fd)
+        if not terms.limit:
+            self._undo(fd, seat)
+            return None
+        token = last_token(head, request)
+        put_record(fd, request, request.record(token, {"below": self.below}), request.slot_offset(seat_slot(mine)))
+        return token, None, None
+
+    def _undo(self, fd: int, seat: int | None) -> None:
+        """Give back what was taken, but not the seat of a waiter."""
+        let_go(fd, LET_GO)
+        if seat is None:
+            let_go(fd, _LEAVE_SEATS)

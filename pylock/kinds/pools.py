@@ -1,0 +1,151 @@
+"""Pools: several things with names, of which each holder gets one, or as many as its weight.
+
+An element is a unit of a counted lock, so that holders are counted, shown and lowered in number as there.
+"""
+
+from __future__ import annotations
+
+from os import pread
+
+from ..bytemap import UNIT_COUNT, UNITS
+from ..byterange import find_all, let_go, try_lock
+from ..elements import check_elements, new_places
+from ..errors import DefinitionMismatch
+from ..grants import LET_GO, last_token, put_record
+from ..holds import Hold
+from ..lockfile import POOL, Definition, leave_gate, take_gate, unit_slot
+from ..locks import Lock, check_timeout
+from ..request import Kind, make_request
+from ..units import piece_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
+    from ..grants import Grant
+    from ..lockfile import Places
+    from ..request import Request, Terms
+
+
+def pool(
+    name: str,
+    elements: Iterable[str] | None = None,
+    *,
+    weight: int = 1,
+    timeout: float | None = None,
+    priority: int = 0,
+    policy: str | None = None,
+    reason: str | None = None,
+    directory: str | PathLike[str] | None = None,
+    create: bool = True,
+    idle_lifespan: float | None = None,
+) -> Pool:
+    """Return the `Pool` of that name: each holder has ``weight`` of its elements for itself.
+
+    ``elements`` are given out from the first on; who has used the pool first, or `define`, says which they are, and
+    all others must name the same, or None. The other parameters are those of `lock`. Raises as `lock`.
+    """
+    check_timeout(timeout)
+    names = () if elements is None else check_elements(elements)
+    if names and weight > len(names):
+        raise DefinitionMismatch(f'{weight} elements of pool "{name}" can never be had: it has {len(names)}', name=name)
+    request = make_request(
+        name, "shared", weight, None, priority, policy, reason, directory, create, idle_lifespan,
+        _PoolKind(new_places(names)),
+    )  # fmt: skip
+    return Pool(request, timeout)
+
+
+class ElementHold(Hold):
+    """A hold of elements of a pool."""
+
+    __slots__ = ()
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """What was given, as many as the weight."""
+        given = self._given()
+        assert isinstance(given, tuple)
+        return given
+
+    @property
+    def element(self) -> str:
+        """What was given; of several the first."""
+        return self.elements[0]
+
+
+class Pool(Lock[ElementHold]):
+    """A way to ask a pool for elements; made by `pool`. All that `Lock` does, with holds that have an ``element``."""
+
+    __slots__ = ()
+    _hold_type = ElementHold
+
+
+class _PoolKind(Kind):
+    __slots__ = ("_places",)
+
+    name = POOL
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def expected(self, capacity: int | None, policy: str | None) -> Definition:
+        return Definition(capacity, policy, kind=POOL, places=self._places)
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        terms = request.learn(fd)
+        if not terms.definition.places and not terms.definition.defined:
+            raise DefinitionMismatch(
+                f'pool "{request.name}" has no elements yet; name them here, or with pylock.define', name=request.name
+            )
+        while True:
+            units = _take(fd, request.weight, terms)
+            before = terms
+            # Read after the locking, as in any grant: from now on whoever takes an element out sees that it is held.
+            head = pread(fd, request.head_size, 0)
+            terms = before if head.startswith(before.header) else request.learn(fd)
+            if terms is before and units and _fits(fd, len(units), terms):
+                break
+            let_go(fd, LET_GO)
+            if terms is before:
+                return None
+        names = {unit: name for name, unit in terms.definition.places}
+        given = tuple(names[unit] for unit in units)
+        token = last_token(head, request)
+        record = request.record(token, {"value": ",".join(given)})
+        for unit in units:
+            put_record(fd, request, record, request.slot_offset(unit_slot(unit)))
+        return token, tuple((unit, unit + 1) for unit in units), given
+
+
+def _take(fd: int, weight: int, terms: Terms) -> list[int]:
+    """Lock the first free units in the order of the elements, as many as the weight, or none."""
+    if weight == 1:
+        return _take_first(fd, weight, terms)
+    if not take_gate(fd):  # which keeps two from each holding what the other lacks
+        return []
+    try:
+        return _take_first(fd, weight, terms)
+    finally:
+        leave_gate(fd)
+
+
+def _take_first(fd: int, weight: int, terms: Terms) -> list[int]:
+    taken: list[int] = []
+    for _, unit in terms.definition.places:
+        if len(taken) < weight <= terms.limit and try_lock(fd, piece_lock(unit, unit + 1)):
+            taken.append(unit)
+    if len(taken) == weight:
+        return taken
+    let_go(fd, LET_GO)
+    return []
+
+
+def _fits(fd: int, weight: int, terms: Terms) -> bool:
+    """Whether no more elements are out than the capacity allows, if one was set that is less than their number."""
+    places = terms.definition.places
+    if terms.limit == len(places):
+        return True
+    held = list(find_all(fd, UNITS, UNITS + UNIT_COUNT))
+    return weight + sum(start <= UNITS + unit < stop for _, unit in places for start, stop, _ in held) <= terms.limit

@@ -1,0 +1,142 @@
+"""Sequences: each holder gets a number that nobody else gets. What was given is remembered in the lock file.
+
+A transactional value that was not committed goes back: the state says which value is out with which unit, and a unit
+that nobody has locked any more tells that its value was left behind, however its holder ended.
+"""
+
+from __future__ import annotations
+
+from ..byterange import is_free
+from ..grants import attempt_plainly, put_record
+from ..holds import Hold
+from ..lockfile import SEQUENCE, unit_slot
+from ..locks import Lock, check_timeout
+from ..request import Kind, make_request
+from ..units import piece_lock
+from .state import changed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from ..grants import Grant
+    from ..request import Request
+    from .state import State
+
+
+def sequence(
+    name: str,
+    *,
+    capacity: int | None = 1,
+    transactional: bool = False,
+    timeout: float | None = None,
+    priority: int = 0,
+    policy: str | None = None,
+    reason: str | None = None,
+    directory: str | PathLike[str] | None = None,
+    create: bool = True,
+) -> Sequence:
+    """Return the `Sequence` of that name: each holder gets the next number, from 1 on.
+
+    ``capacity`` is how many may have one at the same time; None takes it as it is. A ``transactional`` value is
+    committed by the release; it goes back, and is given before a new one, if the ``with`` block raises, after
+    `SequenceHold.rollback`, and if the process dies. Every value is on the disk before it is given, which costs what
+    fdatasync(2) takes there. The other parameters are those of `lock`. Raises as `lock`.
+    """
+    check_timeout(timeout)
+    request = make_request(
+        name, "shared", 1, capacity, priority, policy, reason, directory, create, None,
+        TRANSACTIONAL if transactional else PLAIN,
+    )  # fmt: skip
+    return Sequence(request, timeout)
+
+
+class SequenceHold(Hold):
+    """A hold of a number of a sequence. Raises from ``acquire`` and ``release`` also BadLockFile for lost memory."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> int:
+        """The number."""
+        given = self._given()
+        assert isinstance(given, int)
+        return given
+
+    def release(self) -> None:
+        """Commit the value if it is a transactional one, then let go. Raises as `Hold.release`, and OSError.
+
+        After an OSError the value was not committed: it goes back.
+        """
+        try:
+            if self._request.kind is TRANSACTIONAL and self._is_alive():
+                unit = str(self._unit())
+                changed(self._fd, self._request, lambda state: state["out"].pop(unit, self.value))
+        finally:
+            super().release()
+
+    def rollback(self) -> None:
+        """Let go without committing: a transactional value is given once more. Raises as `Hold.release`."""
+        super().release()
+
+    def _finish(self, failed: bool) -> None:
+        if failed:
+            self.rollback()
+        else:
+            self.release()
+
+    def _unit(self) -> int:
+        assert self._grant is not None
+        assert self._grant[1] is not None
+        return self._grant[1][0][0]
+
+    def _release_after(self, error: BaseException) -> None:
+        self._release_noting(error, super().release)
+
+
+class Sequence(Lock[SequenceHold]):
+    """A way to ask for numbers; made by `sequence`. All that `Lock` does, with holds that have a ``value``."""
+
+    __slots__ = ()
+    _hold_type = SequenceHold
+
+
+class _SequenceKind(Kind):
+    __slots__ = ()
+
+    name = SEQUENCE
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        grant = attempt_plainly(fd, request, seat)
+        if grant is None:
+            return None
+        token, pieces, _ = grant
+        assert pieces is not None
+        unit = pieces[0][0]
+        value = changed(fd, request, lambda state: self._next(state, unit, _abandoned(fd, state, unit)))
+        put_record(fd, request, request.record(token, {"value": str(value)}), request.slot_offset(unit_slot(unit)))
+        return token, pieces, value
+
+    def _next(self, state: State, unit: int, abandoned: list[str]) -> int:
+        """Note and return the value for the holder of the unit."""
+        out, back = state.setdefault("out", {}), state.setdefault("back", [])
+        back += [out.pop(left) for left in abandoned]
+        value: int
+        if self is TRANSACTIONAL and back:
+            value = min(back)
+            back.remove(value)
+        else:
+            value = state.get("last", 0) + 1
+            state["last"] = value
+        if self is TRANSACTIONAL:
+            out[str(unit)] = value
+        return value
+
+
+PLAIN, TRANSACTIONAL = _SequenceKind(), _SequenceKind()
+
+
+def _abandoned(fd: int, state: State, mine: int) -> list[str]:
+    """The units whose holders are gone, without having committed their values; fd holds the unit ``mine``."""
+    units = [int(unit) for unit in state.get("out", {})]
+    return [str(unit) for unit in units if unit == mine or is_free(fd, piece_lock(unit, unit + 1))]

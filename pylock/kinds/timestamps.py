@@ -1,0 +1,166 @@
+"""Timestamps: each holder gets the present time as a text that nobody else gets, ever.
+
+A format has a grain, the shortest time in which its text changes: who comes twice in one grain waits for the next.
+The lock file remembers the latest time given. Where the text does not tell the time zone, the clock on the wall
+counts, so that the hour which comes twice in autumn gives no text twice; where it does, the time since 1970 counts.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from time import localtime, strftime, time_ns
+
+from ..byterange import let_go
+from ..grants import LET_GO, attempt_plainly, put_record
+from ..holds import Hold
+from ..lockfile import TIMESTAMP, unit_slot
+from ..locks import Lock, check_timeout
+from ..request import Kind, make_request
+from .state import changed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from ..grants import Grant
+    from ..request import Request
+    from .state import State
+
+_SECOND = 1_000_000  # all times in microseconds
+_GRAINS = dict.fromkeys("sScTXr", _SECOND) | dict.fromkeys("MR", 60 * _SECOND) | dict.fromkeys("HIkl", 3600 * _SECOND)
+_ZONED = frozenset("zZs")
+_SPECIFIER = re.compile(r"%[-_0^#]*\d*[EO]?([A-Za-z%+])|(#f{1,6})")
+_SHORTEST_PAUSE = 0.001
+
+
+def timestamp(
+    name: str,
+    format: str,
+    *,
+    capacity: int | None = 1,
+    timeout: float | None = None,
+    priority: int = 0,
+    policy: str | None = None,
+    reason: str | None = None,
+    directory: str | PathLike[str] | None = None,
+    create: bool = True,
+) -> Timestamp:
+    """Return the `Timestamp` of that name: each holder gets the local time in that format, and no two get the same.
+
+    ``format`` is as for strftime(3), with ``#f`` to ``#ffffff`` for fractions of a second (``%f`` is six digits). It
+    must change at least every hour; and be unique only as long as it does not repeat itself: for ever, with the year
+    and everything down to its smallest part. The value is waited for until the clock shows a new one: also after the
+    clock was set back, and in the hour that summer time repeats, if the format has no zone (``%z``).
+    ``capacity`` is how many may have one at the same time. The other parameters are those of `lock`.
+
+    Raises ValueError for a format that changes less often; and as `lock`.
+    """
+    check_timeout(timeout)
+    request = make_request(
+        name, "shared", 1, capacity, priority, policy, reason, directory, create, None, _TimestampKind(format)
+    )
+    return Timestamp(request, timeout)
+
+
+class TimestampHold(Hold):
+    """A hold of a timestamp."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> str:
+        """The time, in the format that was asked for."""
+        given = self._given()
+        assert isinstance(given, str)
+        return given
+
+
+class Timestamp(Lock[TimestampHold]):
+    """A way to ask for timestamps; made by `timestamp`. All that `Lock` does, with holds that have a ``value``."""
+
+    __slots__ = ()
+    _hold_type = TimestampHold
+
+
+class _TimestampKind(Kind):
+    __slots__ = ("_format", "_grain", "_late", "_zoned")
+
+    name = TIMESTAMP
+
+    def __init__(self, format: str) -> None:
+        if not isinstance(format, str):
+            raise TypeError(f"the format must be a str, not {format!r}")
+        self._format = format
+        self._grain = _grain_of(format)
+        self._zoned = any(letter in _ZONED for letter, _ in _SPECIFIER.findall(format))
+        self._late = False
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        grant = attempt_plainly(fd, request, seat)
+        if grant is None:
+            return None
+        token, pieces, _ = grant
+        assert pieces is not None
+        value = changed(fd, request, self._next)
+        if value is None:
+            let_go(fd, LET_GO)
+            return None
+        put_record(fd, request, request.record(token, {"value": value}), request.slot_offset(unit_slot(pieces[0][0])))
+        return token, pieces, value
+
+    def pause(self, seconds: float) -> float:
+        """Until the next grain begins, unless the clock is so far behind that this would not help."""
+        if self._late:
+            return seconds
+        left = self._grain - _wall(_now()) % self._grain
+        return min(seconds, max(left / _SECOND, _SHORTEST_PAUSE))
+
+    def _next(self, state: State) -> str | None:
+        """Note and return the text for this moment; None if it was given already."""
+        now = _now()
+        times = {"utc": now, "wall": _wall(now)}
+        times = {clock: moment - moment % self._grain for clock, moment in times.items()}
+        clock = "utc" if self._zoned else "wall"
+        last: int = state.get(clock, 0)
+        self._late = times[clock] < last
+        if times[clock] <= last:
+            return None
+        for each, moment in times.items():
+            state[each] = max(moment, state.get(each, 0))
+        return _text(self._format, now)
+
+
+def _grain_of(format: str) -> int:
+    """Return the shortest time in which the text changes. Raises ValueError if that is more than an hour."""
+    grains = []
+    for letter, fraction in _SPECIFIER.findall(format):
+        if fraction or letter == "f":
+            digits = len(fraction) - 1 if fraction else 6
+            grains.append(int(10 ** (6 - digits)))
+        elif letter in _GRAINS:
+            grains.append(_GRAINS[letter])
+    if not grains:
+        raise ValueError(f"the format {format!r} changes less than hourly; add %H, %M, %S or a fraction such as #fff")
+    return min(grains)
+
+
+def _now() -> int:
+    return time_ns() // 1000
+
+
+def _wall(moment: int) -> int:
+    """The local time as if it were that of Greenwich, which is what a text without a zone shows."""
+    seconds: int = timegm(localtime(moment // _SECOND))
+    return seconds * _SECOND + moment % _SECOND
+
+
+def _text(format: str, moment: int) -> str:
+    digits = f"{moment % _SECOND:06}"
+
+    def with_fraction(found: re.Match[str]) -> str:
+        if found[2]:
+            return digits[: len(found[2]) - 1]
+        return digits if found[1] == "f" else found[0]
+
+    return strftime(_SPECIFIER.sub(with_fraction, format), localtime(moment // _SECOND))
