@@ -49,6 +49,13 @@ def note_taken(fd: int, request: Request) -> None:
     inside[fd] = request, get_ident(), current_task(), frame.f_code, frame.f_lasti
 
 
+def change_block(fd: int, request: Request) -> None:
+    """Note that a hold has become what another request asks for."""
+    block = inside.get(fd)
+    if block is not None:
+        inside[fd] = request, *block[1:]
+
+
 def leave_block(fd: int) -> None:
     """Forget it: the hold may be released by anybody from now on."""
     inside.pop(fd, None)
@@ -60,19 +67,23 @@ def is_inside(fd: int) -> bool:
     return block is not None and block[1] == get_ident() and block[2] is current_task()
 
 
-def blocks_around(request: Request, waits_as_task: bool) -> list[Block]:
-    """Return the blocks of the same lock that cannot end before this thread or task goes on.
+def all_blocks_around(waits_as_task: bool) -> dict[int, Block]:
+    """Return the blocks that cannot end before this thread or task goes on, by descriptor.
 
     A task that awaits stops only itself, but a call that blocks stops every task of its thread.
     """
     thread, task = get_ident(), current_task()
-    return [
-        block
-        for block in list(inside.values())
-        if block[0].path == request.path
-        and block[1] == thread
-        and (not waits_as_task or block[2] is None or block[2] is task)
-    ]
+    return {
+        fd: block
+        for fd, block in list(inside.items())
+        if block[1] == thread and (not waits_as_task or block[2] is None or block[2] is task)
+    }
+
+
+def blocks_around(request: Request, waits_as_task: bool, besides: int = -1) -> list[Block]:
+    """Return those of the same lock, but for the one with the descriptor ``besides``."""
+    around = all_blocks_around(waits_as_task) if inside else {}
+    return [block for fd, block in around.items() if block[0].path == request.path and fd != besides]
 
 
 def refuse_deadlock(request: Request, blocks: list[Block]) -> None:

@@ -69,6 +69,8 @@ class Holder(Contender):
 class Waiter(Contender):
     """Somebody who waits for the lock."""
 
+    held: str | None
+    """The code of the mode that it holds already and waits to convert."""
     place: int
     """In the queue; 1 is next, though under policy shared-first a sharing request may join holders before its turn."""
 
@@ -173,7 +175,8 @@ class _Records:
         return Holder(**_common(fields, mode, weight), token=_whole(fields.get("token")))
 
     def waiter(self, slot: int, place: int) -> Waiter:
-        return Waiter(**_common(parse_line(self.raw(slot)) or {}, Mode.EXCLUSIVE, 1), place=place)
+        fields = parse_line(self.raw(slot)) or {}
+        return Waiter(**_common(fields, Mode.EXCLUSIVE, 1), held=_text(fields.get("held")), place=place)
 
 
 def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any]:

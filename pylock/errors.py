@@ -65,6 +65,9 @@ class LockTimeout(_Refused, TimeoutError):
 class Deadlock(LockError):
     """Waiting would never end, because who waits also holds what it waits for."""
 
+    cycle: tuple[str, ...] = ()
+    """Where several wait for each other: each of them, the one that gets this error first."""
+
 
 class NotHeld(LockError):
     """There is nothing to release: released already, never acquired, or the hold belongs to the parent process."""

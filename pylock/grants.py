@@ -42,7 +42,7 @@ def attempt(fd: int, request: Request, seat: int | None = None) -> Grant | None:
 def attempt_plainly(fd: int, request: Request, seat: int | None) -> Grant | None:
     rule = request.mode
     if rule.counted:
-        return _attempt_units(fd, request)
+        return attempt_units(fd, request)
     if rule.lock is not None and not try_lock(fd, rule.lock):
         return None
     head = pread(fd, request.head_size, 0)
@@ -65,7 +65,8 @@ def attempt_plainly(fd: int, request: Request, seat: int | None) -> Grant | None
     return token, None, None
 
 
-def _attempt_units(fd: int, request: Request) -> Grant | None:
+def attempt_units(fd: int, request: Request) -> Grant | None:
+    """Take as many units as the request weighs, touching no other bytes."""
     while True:
         limit = request.terms.limit
         pieces = _take_units(fd, request, limit)

@@ -7,7 +7,7 @@ from errno import ENOLCK, ENOSYS, EOPNOTSUPP, ESTALE
 from time import monotonic, sleep
 
 from . import process
-from .blocks import enter_block, inside
+from .blocks import all_blocks_around, enter_block, inside
 from .byterange import is_free, let_go
 from .descriptors import FRESH, HOT, close, put_away, take_idle
 from .errors import LockError, LockLost, NotHeld, Unsupported
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from .deadlocks import Watch
     from .enums import Mode
     from .fronts import Steps
     from .grants import Grant
@@ -87,20 +88,49 @@ class Hold:
         Raises NotHeld if it was released already or belongs to the parent process. After an OSError it is
         released all the same.
         """
-        fd = self._fd
+        fd, request = self._fd, self._request
         if fd < 0 or self._generation != process.generation:
             raise self._not_held()
         try:
             self._fd = -1
             inside.pop(fd, None)
+            if request.idle_lifespan is not None:
+                from .existence import end_use, outlive
+
+                outlive(fd, request, request.idle_lifespan)
             let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
             if not (nobody_waits := is_free(fd, ANY_WAITER)):
-                _ring_next(fd, self._request)
+                _ring_next(fd, request)
         except BaseException as error:
             close(fd)
-            explain(error, self._request)
+            explain(error, request)
             raise
-        put_away(self._request.path, fd, self._fresh_until, nobody_waits)
+        if request.idle_lifespan is None:
+            put_away(request.path, fd, self._fresh_until, nobody_waits)
+        else:
+            close(fd)
+            end_use(request)
+
+    def convert(self, mode: Mode | str, timeout: float | None = None) -> None:
+        """Change the mode of this hold in place, waiting for those who are in the way, before all who queue.
+
+        ``timeout`` in seconds: None is for ever, 0 is one try. To a weaker mode it is done at once, and nobody else
+        gets in between. It is no new start: a closed lock lets it. The weight is 1 afterwards.
+
+        Raises LockTimeout, and the hold is as it was; Deadlock, at once, if somebody who came before converts too
+        and each keeps the other out; LockLost, NotHeld, ValueError, and OSError as `Lock.acquire`.
+        """
+        from .conversion import steps_to_convert
+        from .fronts import drive
+
+        drive(steps_to_convert(self, mode, timeout, waits_as_task=False))
+
+    async def convert_async(self, mode: Mode | str, timeout: float | None = None) -> None:
+        """As `convert`, for asyncio."""
+        from .conversion import steps_to_convert
+        from .fronts import drive_async
+
+        await drive_async(steps_to_convert(self, mode, timeout, waits_as_task=True))
 
     def check(self) -> None:
         """Make sure that others still find the lock held by this hold.
@@ -182,6 +212,11 @@ class Hold:
     def _take(self, jump: bool = False, reopenings: int = 100) -> bool:
         """Open the lock file and try once; ``jump``: without regard to who waits."""
         request = self._request
+        if not request.create:
+            from .existence import exists
+
+            if not exists(request):
+                return False
         try:
             quiet = self._open()
             fd = self._fd
@@ -233,14 +268,18 @@ class Hold:
         self._close()
         return self._take(jump=True)
 
-    def _wait(self, deadline: float | None, nested: bool) -> Steps[None]:
+    def _wait(self, deadline: float | None, nested: bool, waits_as_task: bool) -> Steps[None]:
         """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
         from .waiting import wait
 
         while True:
+            if self._fd < 0 and not (yield from self._await_existence(deadline)):
+                return
+            if self._grant is not None:
+                return
             begun = monotonic()
             try:
-                self._grant = yield from wait(self._fd, self._request, deadline, nested)
+                self._grant = yield from wait(self._fd, self._request, deadline, nested, self._watch(waits_as_task))
                 if self._grant is None or monotonic() - begun < _LONG or is_at(self._fd, self._request.path):
                     return
             except Gone:
@@ -249,6 +288,27 @@ class Hold:
             self._close()
             if self._take():
                 return
+
+    def _watch(self, waits_as_task: bool) -> Watch | None:
+        """Return what finds deadlocks, for a waiter that holds other locks; who holds none is in no deadlock."""
+        from .nesting import outer_holds
+
+        around, above = all_blocks_around(waits_as_task), outer_holds()
+        if not around and not above:
+            return None
+        from .deadlocks import watch
+
+        return watch(around, above, self._request)
+
+    def _await_existence(self, deadline: float | None) -> Steps[bool]:
+        """Wait for the lock to exist, and try once; False if time is up."""
+        from .existence import until_it_exists
+
+        while self._fd < 0:
+            if not (yield from until_it_exists(self._request, deadline)):
+                return False
+            self._take()
+        return True
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1

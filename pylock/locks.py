@@ -276,7 +276,7 @@ class Lock(_OfHolds[HoldT_co]):
         if nested and hold._take_again():
             return
         if timeout != 0:
-            yield from hold._wait(None if timeout is None else begun + timeout, nested)
+            yield from hold._wait(None if timeout is None else begun + timeout, nested, waits_as_task)
         hold.waited = monotonic() - begun
         if hold._grant is None:
             raise self._refusal(refusal, hold)
@@ -289,6 +289,10 @@ class Lock(_OfHolds[HoldT_co]):
         return bool(around)
 
     def _refusal(self, kind: type[WouldBlock] | type[LockTimeout], hold: Hold) -> LockError:
+        if hold._fd < 0:
+            from .existence import absence
+
+            return absence(kind, self._request, hold.waited)
         from .census import refusal
 
         return refusal(kind, hold._fd, self._request, hold.waited)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "PYLOCK_HELD"
 
+OuterHold = tuple[int, str, int, str]
+"""The pid that holds a lock, the code of its mode, its weight, and the path of the lock file."""
+
 
 def variables(holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
     """Return the variables for a command that runs under these holds, of which ``first`` is the one to speak of."""
@@ -44,16 +47,25 @@ def _extended(requests: list[Request]) -> str:
     return "\n".join(lines)
 
 
-def refuse_deadlock(request: Request) -> None:
-    """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
+def outer_holds() -> list[OuterHold]:
+    """Return the locks that this process runs under, as its environment says."""
+    found = []
     for line in os.environ.get(VARIABLE, "").split("\n"):
         pid, code, weight, path = (line.split(" ", 3) + [""] * 4)[:4]
-        if path != request.path or code not in BY_CODE:
+        if path and code in BY_CODE and pid.isdigit() and weight.isdigit():
+            found.append((int(pid), code, int(weight), path))
+    return found
+
+
+def refuse_deadlock(request: Request) -> None:
+    """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
+    for pid, code, weight, path in outer_holds():
+        if path != request.path:
             continue
         excludes = code not in request.mode.compatible
         if code == "PR" and request.mode.counted and request.expected.given_capacity is not None:
-            excludes = excludes or int(weight) + request.weight > request.expected.capacity > 0
-        if excludes and _still_holds(int(pid), request):
+            excludes = excludes or weight + request.weight > request.expected.capacity > 0
+        if excludes and _still_holds(pid, request):
             raise Deadlock(
                 f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
                 f" ({BY_CODE[code].name}), held for it by pid {pid}; take the lock only once",

@@ -50,6 +50,11 @@ def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
                 yield name
 
 
+def remove_if_idle(path: str) -> None:
+    """Remove the lock file unless somebody uses it, or would miss what it says."""
+    _remove(path, only_marked=False)
+
+
 def _remove(path: str, only_marked: bool) -> bool:
     """Remove the lock file if nobody holds it, waits for it or would miss it; tell whether it was removed."""
     try:

@@ -75,6 +75,8 @@ class Kind:
     """The path that is really asked for, on the levels above it."""
     rule: ModeRule | None = None
     """The rule of the mode, if it is another one here than elsewhere."""
+    extra: dict[str, str] | None = None
+    """What the record of a waiter says besides."""
 
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         """What the lock is to be if nobody has said yet."""

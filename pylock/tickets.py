@@ -194,7 +194,10 @@ def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:
             return sharing % SEAT_COUNT
         if not fair and (holding is not None or not is_free(fd, ANY_HOLDER)):
             return sharing % SEAT_COUNT
-    if sole is not None and holding in (None, CONCURRENT_READ) and is_free(fd, _ANY_UNIT_HOLDER):
+    # One of the highest priority may be converting a hold of its own, which others see as a holder.
+    if sole is not None and (
+        sole >> CLASS_SHIFT == 1 or (holding in (None, CONCURRENT_READ) and is_free(fd, _ANY_UNIT_HOLDER))
+    ):
         return sole % SEAT_COUNT
     return None
 

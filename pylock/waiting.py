@@ -16,6 +16,7 @@ from .units import may_have_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .deadlocks import Watch
     from .fronts import Steps
     from .grants import Grant
     from .modes import ModeRule
@@ -27,10 +28,13 @@ SAFETY_BEHIND = (0.1, 0.2, 0.4, 0.5)
 """Seconds between two looks of those who stand further back; the last one again and again."""
 
 
-def wait(fd: int, request: Request, deadline: float | None, nested: bool = False) -> Steps[Grant | None]:
+def wait(
+    fd: int, request: Request, deadline: float | None, nested: bool = False, watch: Watch | None = None
+) -> Steps[Grant | None]:
     """Queue up at the lock opened as fd; return the grant, or None once the deadline (monotonic) has passed.
 
-    ``nested``: past the queue, for who is inside the lock already. Raises Gone if the file was removed meanwhile.
+    ``nested``: past the queue, for who is inside the lock already. ``watch`` looks for deadlocks meanwhile, for who
+    holds other locks. Raises Deadlock; Gone if the file was removed meanwhile.
     """
     generation = process.generation
     request.learn(fd)  # before a record is written: in the file of another kind of lock its place would be another
@@ -42,15 +46,24 @@ def wait(fd: int, request: Request, deadline: float | None, nested: bool = False
     bell = Bell(request.path, seat)
     try:
         bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring
-        put_record(fd, request, request.record(None), request.slot_offset(seat_slot(seat)))
+        record = request.record(None, _extra(request, nested, watch))
+        put_record(fd, request, record, request.slot_offset(seat_slot(seat)))
         ticket = Ticket(fd, request.mode.lane, request.priority, seat)
-        granted = yield from _take_turns(fd, request, ticket, bell, deadline, nested)
+        granted = yield from _take_turns(fd, request, ticket, bell, deadline, nested, watch)
         return granted
     finally:
         if process.generation != generation:
             raise NotHeld(f'this process was forked off while its parent waited for "{request.name}"')
         bell.take_down()
         _leave(fd, request, granted is not None)
+
+
+def _extra(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:
+    """What others should know of this waiter besides who it is."""
+    extra = (request.kind and request.kind.extra) or {}
+    if nested:
+        extra = extra | {"nested": "yes"}
+    return extra | {"holds": watch.text} if watch is not None else extra
 
 
 def _leave(fd: int, request: Request, granted: bool) -> None:
@@ -71,7 +84,7 @@ def ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> Non
 
 
 def _take_turns(
-    fd: int, request: Request, ticket: Ticket, bell: Bell, deadline: float | None, nested: bool
+    fd: int, request: Request, ticket: Ticket, bell: Bell, deadline: float | None, nested: bool, watch: Watch | None
 ) -> Steps[Grant | None]:
     lookout = _Lookout(fd, request, ticket)
     behind = iter(SAFETY_BEHIND)
@@ -93,6 +106,8 @@ def _take_turns(
             if left <= 0:
                 return None
             seconds = min(seconds, left)
+        if watch is not None:
+            seconds = min(seconds, watch.look(request, fd, ticket.seat))
         rung = yield bell.fd, seconds
         if rung:
             bell.silence()

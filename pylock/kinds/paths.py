@@ -55,16 +55,16 @@ def path_lock(
     nodes = _nodes(path)
     rule = rule_of(mode)
 
-    def level(node: str, level_mode: str, kind: Kind, lasting: bool) -> Lock:
+    def level(node: str, kind: Kind) -> Lock:
         request = make_request(
-            node, level_mode, 1, None, priority, policy, reason, directory, create or not lasting,
-            idle_lifespan if lasting else None, kind,
+            node, rule.name, 1, None, priority, policy, reason, directory, create, idle_lifespan, kind
         )  # fmt: skip
         return Lock(request, None)
 
     above = [] if rule is NULL else nodes[:-1]
-    parts = [level(node, rule.name, _IntentKind(path, rule), False) for node in above]
-    return PathLock(path, (*parts, level(path, rule.name, _NodeKind(), True)), timeout)
+    return PathLock(
+        path, (*(level(node, _IntentKind(path, rule)) for node in above), level(path, _NodeKind())), timeout
+    )
 
 
 def _nodes(path: str) -> list[str]:

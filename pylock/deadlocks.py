@@ -1,0 +1,265 @@
+"""Deadlocks between threads, processes and hosts: found by who waits, from what all who wait have written.
+
+Who begins to wait while it holds other locks writes into its record which: the locks of the ``with`` blocks that its
+own thread or task is inside, and those that its command runs under. Nobody else can release these while it waits. Holds
+got by ``acquire`` alone are not among them, because another thread may release them.
+
+Each such waiter looks now and then at all who wait. It lets those in who need not wait for ever: who waits only for
+holders that do not wait themselves, then who waits for these, and so on. Who is left over waits for ever. As files
+are read one after the other, only what two looks saw alike is believed: every wait in it then lasted from the end of
+the first look to the beginning of the second, so that there was a moment in which all stood so. Of a cycle the one
+who came last gives up.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+
+from .bytemap import EXCLUSIVE_LANE, SEAT_COUNT
+from .census import Holder, opened, shorten, take_census
+from .directories import Directory, resolve
+from .errors import BadLockFile, Deadlock
+from .lockfile import (
+    FAIR,
+    SLOT_SIZE,
+    SUFFIX,
+    Definition,
+    Gone,
+    is_blank,
+    parse_line,
+    read_head,
+    read_header,
+    seat_slot,
+    slots_start,
+)
+from .modes import BY_CODE, BY_NAME, INTENTS, ModeRule
+from .tickets import all_tickets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .blocks import Block
+    from .nesting import OuterHold
+    from .request import Request
+
+_FIRST_LOOK, _SECOND_LOOK, _LAST_LOOK = 0.2, 0.05, 5.0
+"""Seconds before the first look, between one that saw a deadlock and the next, and between others at most."""
+
+Held = tuple[int, str, int, int]
+"""What a waiter holds: the inode of the lock file, the code of the mode, the weight, the pid that holds it."""
+Waiting = tuple[int, int, int]
+"""One wait: the inode of the lock file, the seat, and since when."""
+
+
+class Watch:
+    """Looks for deadlocks that a waiter with these ``held`` locks might be in."""
+
+    def __init__(self, held: list[Held], directories: set[str]) -> None:
+        self.text = " ".join(".".join(map(str, each)) for each in held)
+        """For the record of the waiter."""
+        self._directories = {path: resolve(path) for path in directories}
+        self._pause = _FIRST_LOOK
+        self._due = monotonic() + _FIRST_LOOK
+        self._seen: frozenset[Waiting] = frozenset()
+
+    def look(self, request: Request, fd: int, seat: int) -> float:
+        """Raise Deadlock if the waiter in that seat is in one, twice in a row, and came last.
+
+        Does nothing before it is time; returns the seconds until then.
+        """
+        left = self._due - monotonic()
+        if left > 0:
+            return left
+        inode = os.fstat(fd).st_ino
+        waiters = list(_all_waiters(self._directories.values()))
+        me = next((waiter for waiter in waiters if (waiter.inode, waiter.seat) == (inode, seat)), None)
+        cycle = _cycle_of(me, _Stuck(waiters)) if me else []
+        seen = frozenset(waiter.identity for waiter in cycle)
+        if seen and seen == self._seen and max(cycle, key=_Waiter.age) is me:
+            raise Deadlock(_text(cycle), name=request.name, cycle=tuple(str(waiter) for waiter in cycle))
+        self._pause = _SECOND_LOOK if seen != self._seen else min(self._pause * 2, _LAST_LOOK)
+        self._seen = seen
+        self._due = monotonic() + self._pause
+        return self._pause
+
+
+def watch(around: dict[int, Block], above: list[OuterHold], request: Request) -> Watch:
+    """Return the watch for a waiter inside these blocks, whose process runs under the locks ``above``."""
+    pid = os.getpid()
+    held = [(os.fstat(fd).st_ino, block[0].mode.code, block[0].weight, pid) for fd, block in around.items()]
+    directories = {request.directory.path, *(block[0].directory.path for block in around.values())}
+    for outer_pid, code, weight, path in above:
+        try:
+            held.append((os.stat(path).st_ino, code, weight, outer_pid))
+        except OSError:
+            continue  # removed by hand: nobody waits for that one
+        directories.add(os.path.dirname(path))
+    return Watch(held, directories)
+
+
+class _File:
+    """A lock file as one look saw it."""
+
+    def __init__(self, name: str, definition: Definition, holders: tuple[Holder, ...]) -> None:
+        self.name = name
+        self.definition = definition
+        self.holders = holders
+        self.waiters: list[_Waiter] = []
+
+
+class _Waiter:
+    """One who waits, and what it holds meanwhile."""
+
+    def __init__(self, file: _File, inode: int, ticket: int, lane: int, fields: dict[str, object]) -> None:
+        def whole(key: str) -> int:
+            value = fields.get(key)
+            return value if isinstance(value, int) else 0
+
+        self.file = file
+        self.inode = inode
+        self.ticket = ticket
+        self.lane = lane
+        self.seat = ticket % SEAT_COUNT
+        rule = BY_NAME[str(fields["mode"])]
+        self.rule: ModeRule = INTENTS[rule.code] if fields.get("below") else rule
+        self.weight = whole("weight") or 1
+        self.pid = whole("pid")
+        self.host = fields.get("host")
+        self.since = whole("since")
+        self.nested = "nested" in fields
+        """Whether it passes the queue."""
+        self.held = fields.get("held")
+        """The code of the mode that it wants to convert."""
+        self.holds = list(_parsed(str(fields.get("holds", ""))))
+        self.command = str(fields.get("command", ""))
+
+    def __str__(self) -> str:
+        return f'pid {self.pid} on {self.host} "{shorten(self.command)}"'
+
+    @property
+    def identity(self) -> Waiting:
+        return self.inode, self.seat, self.since
+
+    def age(self) -> tuple[int, str, int, int]:
+        return self.since, str(self.host), self.pid, self.seat
+
+    def yields_to(self, other: _Waiter) -> bool:
+        """Whether the queue lets the other one go first."""
+        if self.nested or self.held or other.ticket >= self.ticket:
+            return False
+        return self.lane in (other.lane, EXCLUSIVE_LANE) or self.file.definition.policy == FAIR
+
+
+def _parsed(text: str) -> Iterator[Held]:
+    for word in text.split():
+        parts = word.split(".")
+        if len(parts) == 4 and parts[1] in BY_CODE and all(parts[place].isdigit() for place in (0, 2, 3)):
+            yield int(parts[0]), parts[1], int(parts[2]), int(parts[3])
+
+
+def _all_waiters(directories: Iterable[Directory]) -> Iterator[_Waiter]:
+    """Read everybody who waits in the directories; the bells show in which files to look."""
+    for directory in directories:
+        names = {name.rpartition(".")[0] for name in os.listdir(directory.path)}
+        for name in names:
+            if name.endswith(SUFFIX):
+                try:
+                    yield from _waiters_of(os.path.join(directory.path, name), directory)
+                except (OSError, BadLockFile, Gone, KeyError):  # somebody else's, or being changed just now
+                    continue
+
+
+def _waiters_of(path: str, directory: Directory) -> list[_Waiter]:
+    with opened(path, directory.remote) as fd:
+        head = read_head(fd) if fd >= 0 else b""
+        if is_blank(head):
+            return []
+        definition = read_header(head, None, path)
+        name = str((parse_line(head) or {})["name"])
+        start = slots_start(name, definition.kind)
+        file = _File(name, definition, take_census(fd, start)[0])
+        inode = os.fstat(fd).st_ino
+        for ticket, lane in sorted(all_tickets(fd)):
+            record = os.pread(fd, SLOT_SIZE, start + SLOT_SIZE * seat_slot(ticket % SEAT_COUNT))
+            file.waiters.append(_Waiter(file, inode, ticket, lane, parse_line(record) or {}))
+        return file.waiters
+
+
+class _Stuck:
+    """Those who wait for ever, and for whom."""
+
+    def __init__(self, waiters: list[_Waiter]) -> None:
+        self.waiters = list(waiters)
+        self._claims = _claims_of(waiters)
+        while free := [waiter for waiter in self.waiters if not self._must_wait(waiter)]:
+            self.waiters = [waiter for waiter in self.waiters if waiter not in free]
+
+    def blockers_of(self, waiter: _Waiter) -> list[_Waiter]:
+        """Those without whom it could go on: who hold what it waits for, and who stand before it."""
+        found = [other for holder in self._in_the_way(waiter) for other in self._claimants(waiter, holder)]
+        found += [other for other in waiter.file.waiters if other in self.waiters and waiter.yields_to(other)]
+        return found
+
+    def _must_wait(self, waiter: _Waiter) -> bool:
+        return bool(self.blockers_of(waiter))
+
+    def _in_the_way(self, waiter: _Waiter) -> list[Holder]:
+        """The holders that will not let go, as far as they keep the waiter out."""
+        limit = waiter.file.definition.capacity
+        staying = [holder for holder in waiter.file.holders if self._claimants(waiter, holder)]
+        excluding = [holder for holder in staying if holder.code not in waiter.rule.compatible]
+        counted = [holder for holder in staying if holder.code == "PR"] if waiter.rule.counted else []
+        if 0 < limit < waiter.weight + sum(holder.weight for holder in counted):
+            return excluding + counted
+        return excluding
+
+    def _claimants(self, waiter: _Waiter, holder: Holder) -> list[_Waiter]:
+        claimants = [other for other in self._claims.get(id(holder), ()) if other in self.waiters]
+        # Who converts its own hold does not wait for itself.
+        return [other for other in claimants if not (other is waiter and waiter.held)]
+
+
+def _claims_of(waiters: list[_Waiter]) -> dict[int, list[_Waiter]]:
+    """Return which waiters each holder belongs to, by its id; of holders that look alike each gets its share."""
+    files = {waiter.inode: waiter.file for waiter in waiters}
+    claims: dict[int, list[_Waiter]] = {}
+    for waiter in waiters:
+        for inode, code, weight, pid in waiter.holds:
+            alike = [
+                holder
+                for holder in (files[inode].holders if inode in files else ())
+                if (holder.code, holder.weight, holder.pid, holder.host) == (code, weight, pid, waiter.host)
+            ]
+            if alike:
+                least = min(alike, key=lambda holder: len(claims.get(id(holder), ())))
+                claims.setdefault(id(least), []).append(waiter)
+    return claims
+
+
+def _cycle_of(me: _Waiter, stuck: _Stuck) -> list[_Waiter]:
+    """Return those who wait for me and I for them, each for the next one; nothing if I am in no cycle."""
+    paths: dict[_Waiter, list[_Waiter]] = {}
+    level = [[me]] if me in stuck.waiters else []
+    while level:
+        following = []
+        for path in level:
+            for other in stuck.blockers_of(path[-1]):
+                if other is me:
+                    return path
+                if other not in paths:
+                    paths[other] = [*path, other]
+                    following.append(paths[other])
+        level = following
+    return []
+
+
+def _text(cycle: list[_Waiter]) -> str:
+    mine = cycle[0]
+    links = []
+    for before, waiter in zip([cycle[-1], *cycle], cycle, strict=False):
+        queued = waiter.file is before.file and waiter.inode not in {inode for inode, *_ in waiter.holds}
+        has = "stands first in the queue of" if queued else "holds"
+        links.append(f'{waiter} {has} "{before.file.name}" and waits for "{waiter.file.name}" ({waiter.rule.name})')
+    return f'would wait for ever for "{mine.file.name}" ({mine.rule.name}): ' + "; ".join(links)

@@ -1,0 +1,66 @@
+"""Whether a lock exists for those who are not to create it: somebody uses it, or its idle life is not over yet.
+
+Who releases with an idle lifespan leaves in the file until when the lock goes on existing. Where that is 0, the file
+is removed.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic, time_ns
+
+from .byterange import is_free
+from .census import ANYBODY, opened
+from .lockfile import LIFE_SLOT, SLOT_SIZE, parse_line
+from .removal import remove_if_idle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import LockTimeout, WouldBlock
+    from .fronts import Steps
+    from .request import Request
+
+_LOOK = 0.1
+"""Seconds between two looks: nobody knows of those who wait for a lock to exist, so that nobody can ring for them."""
+
+
+def exists(request: Request) -> bool:
+    with opened(request.path, request.directory.remote) as fd:
+        return fd >= 0 and (not is_free(fd, ANYBODY) or _end_of_life(fd, request) > time_ns() // 1000)
+
+
+def until_it_exists(request: Request, deadline: float | None) -> Steps[bool]:
+    """Wait for somebody else to use the lock; False once the deadline (monotonic) has passed."""
+    while not exists(request):
+        left = _LOOK if deadline is None else min(_LOOK, deadline - monotonic())
+        if left <= 0:
+            return False
+        yield -1, left
+    return True
+
+
+def outlive(fd: int, request: Request, lifespan: float) -> None:
+    """Let the lock, which is still held through fd, exist for so many seconds from now, unless it does longer."""
+    end = time_ns() // 1000 + int(lifespan * 1_000_000)
+    if lifespan and end > _end_of_life(fd, request):
+        os.pwrite(fd, f'{{"until":{end}}}'.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))
+
+
+def end_use(request: Request) -> None:
+    """After the release: remove the file if its idle life is nothing. Where other hosts see it, it stays."""
+    if not request.idle_lifespan and not request.directory.remote:
+        remove_if_idle(request.path)
+
+
+def absence(kind: type[WouldBlock] | type[LockTimeout], request: Request, waited: float) -> WouldBlock | LockTimeout:
+    """Make the error for a lock that does not exist."""
+    return kind(
+        f'"{request.name}" does not exist: nobody uses it, and it is not to be created here (waited {waited:.1f} s)',
+        name=request.name, mode=request.mode.name, waited=waited,
+    )  # fmt: skip
+
+
+def _end_of_life(fd: int, request: Request) -> int:
+    fields = parse_line(os.pread(fd, SLOT_SIZE, request.slot_offset(LIFE_SLOT))) or {}
+    until = fields.get("until")
+    return until if isinstance(until, int) else 0
