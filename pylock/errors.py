@@ -50,6 +50,8 @@ class _Refused(LockError):
     """Seconds from the request to the refusal."""
     holders: tuple[Holder, ...] = ()
     """Who held the lock at that moment."""
+    exists: bool = True
+    """False if nobody used the lock, and it was not to be created."""
     waiters: tuple[Waiter, ...] = ()
     """Who else waited at that moment, in the order of the queue."""
 

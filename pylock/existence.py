@@ -56,7 +56,7 @@ def absence(kind: type[WouldBlock] | type[LockTimeout], request: Request, waited
     """Make the error for a lock that does not exist."""
     return kind(
         f'"{request.name}" does not exist: nobody uses it, and it is not to be created here (waited {waited:.1f} s)',
-        name=request.name, mode=request.mode.name, waited=waited,
+        name=request.name, mode=request.mode.name, waited=waited, exists=False,
     )  # fmt: skip
 
 

@@ -85,6 +85,9 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _carry_out(command: Command, words: list[str]) -> int:
+    module, _, function = command.run.partition(":")
+    if command.raw:
+        return int(getattr(__import__(module, fromlist=[function]), function)(words))
     values, operands, rest = parse(command, words)
     if values.get("help"):
         from .manual import help_text
@@ -93,7 +96,6 @@ def _carry_out(command: Command, words: list[str]) -> int:
         return 0
     if rest is not None and not command.takes_command:
         operands += rest
-    module, _, function = command.run.partition(":")
     carry_out = getattr(__import__(module, fromlist=[function]), function)
     if command.takes_command:
         return int(carry_out(values, operands, rest))

@@ -184,7 +184,17 @@ COMPLETION = Command(
 )
 MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock.cli.manual:print_man_page", (HELP,))
 
-ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, COMPLETION, MAN)
+FLOM = Command(
+    "flom",
+    "[FLOM'S OPTIONS] -- COMMAND [ARG...]",
+    "FLoM's command line: its options, resource names, key files and exit statuses.",
+    "pylock.cli.flom:run_flom",
+    (HELP,),
+    (("alias flom='pylock flom'", "moves a site over"),),
+    raw=True,
+)
+
+ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
 
 EXIT_CODES = (
     ("0-255", "the command's own exit status"),

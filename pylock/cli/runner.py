@@ -50,11 +50,16 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
     _refuse_with_exec(values)
     settings = _settings(values)
     name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
+    return run_settings(settings, name, command)
+
+
+def run_settings(settings: Values, name: str, command: list[str], cannot_run: int | None = None) -> int:
+    """Run the command as the settings say; ``cannot_run`` stands for the exit statuses 126 and 127."""
     try:
         return _Run(settings, name, command).carry_out()
     except CannotRun as error:
         complain(str(error))
-        return error.exit_code
+        return error.exit_code if cannot_run is None else cannot_run
     except _Struck as struck:
         return _die_of(struck.signal)
 
@@ -84,8 +89,9 @@ class _Run:
         return all_of(self._first, *(lock(name, mode, **common) for name, mode in named))
 
     def carry_out(self) -> int:
-        for part in self._wanted._parts:
-            nesting.refuse_deadlock(part._request)
+        if self._timeout() != 0:
+            for part in self._wanted._parts:
+                nesting.refuse_deadlock(part._request)
         supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
         try:
             hold = self._wanted.acquire(self._timeout(), self._wait)
@@ -93,7 +99,7 @@ class _Run:
             return self._busy(error)
         holds = hold._each()
         first = next(single for single in holds if single._request is self._first._parts[-1]._request)
-        environment = os.environ | nesting.variables(holds, first)
+        environment = os.environ | self._told(holds, first)
         if self._settings.get("exec"):
             self._become_command(holds, environment)
         supervisor.block_signals()
@@ -113,13 +119,22 @@ class _Run:
         # Signals stay blocked: what comes now is too late to change how the command ended.
         return _die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
+    def _told(self, holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
+        """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
+        told = nesting.variables(holds, first)
+        if self._settings.get("as_flom"):
+            del told["PYLOCK_DIR"]
+            self._command += [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
+        return told
+
     def _busy(self, error: LockTimeout) -> int:
         """What to do when the lock could not be had."""
         if self._settings.get("skip_if_busy"):
             self._say(f"skipped: {error}")
             return 0
         complain(str(error))
-        return int(self._settings.get("busy_exit_code", BUSY))
+        busy = int(self._settings.get("busy_exit_code", BUSY))
+        return busy if error.exists else int(self._settings.get("absent_exit_code", busy))
 
     def _timeout(self) -> float | None:
         return 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
