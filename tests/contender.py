@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -102,6 +103,7 @@ class Contender:
 
 def obey() -> None:
     holds: list[pylock.Hold] = []
+    blocks = ExitStack()
     for line in sys.stdin:
         command = json.loads(line)
         do = command.pop("do")
@@ -115,6 +117,12 @@ def obey() -> None:
                 answer = holds[-1].token
             elif do == "release":
                 holds.pop().release()
+            elif do == "convert":
+                holds[-1].convert(**command)
+            elif do == "enter":
+                answer = blocks.enter_context(pylock.lock(**command)).token
+            elif do == "leave":
+                blocks.close()
             elif do == "define":
                 pylock.define(**command)
         except Exception as error:

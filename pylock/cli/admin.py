@@ -78,12 +78,13 @@ def _watch_plainly(name: str | None, directory: str | None) -> int:
 
 def change_definition(values: Values, operands: list[str]) -> int:
     name = _exactly_one(operands, "NAME")
-    capacity, policy, directory = values.get("capacity"), values.get("policy"), values.get("directory")
-    if capacity is None and policy is None and not values.get("drain"):
-        raise UsageError("nothing to set; use --capacity, --policy or --drain")
+    directory = values.get("directory")
+    changes = {key: values[key] for key in ("capacity", "policy", "elements", "kind") if key in values}
+    if not changes and not values.get("drain"):
+        raise UsageError("nothing to set; use --capacity, --policy, --elements, --kind or --drain")
     before = inspect(name, directory)
-    if capacity is not None or policy is not None:
-        define(name, capacity=capacity, policy=policy, directory=directory)
+    if changes:
+        define(name, directory=directory, **changes)
     after = inspect(name, directory)
     print(f'"{name}": {_changes(before, after)}')
     print(f"{_count(len(after.holders), 'holder')}, {_count(len(after.waiters), 'waiter')}{_effect(after)}")
@@ -99,6 +100,10 @@ def _changes(before: LockStatus, after: LockStatus) -> str:
         changes.append(f"capacity {capacity_text(old.capacity)} -> {capacity_text(new.capacity)}")
     if old.policy != new.policy:
         changes.append(f"policy {old.policy} -> {new.policy}")
+    if old.elements != new.elements:
+        changes.append(f"elements {', '.join(old.elements) or 'none'} -> {', '.join(new.elements) or 'none'}")
+    if old.kind != new.kind:
+        changes.append(f"kind {old.kind} -> {new.kind}")
     return ", ".join(changes) or f"unchanged: capacity {capacity_text(new.capacity)}, policy {new.policy}"
 
 

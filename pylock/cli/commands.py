@@ -135,6 +135,8 @@ SET = Command(
     (
         Option("capacity", "c", "N", "units for shared holders; 0 closes the lock, unlimited opens it", parse=capacity),
         Option("policy", "", "POLICY", "shared-first or fair"),
+        Option("elements", "", "A,B,...", "the elements of a pool, from now on", parse=texts),
+        Option("kind", "", "KIND", "for a lock that nobody has used yet: path, pool, sequence or timestamp"),
         Option("drain", "", help="return only when all who hold now are gone"),
         DIRECTORY,
         HELP,
@@ -142,6 +144,7 @@ SET = Command(
     (
         ("pylock set maintain --capacity 0 --drain", "maintenance begins: nobody starts any more, all have ended"),
         ("pylock set maintain --capacity unlimited", "maintenance is over: all who wait start"),
+        ("pylock set printers --elements red,blue", "green is not given out any more"),
     ),
 )
 INIT = Command(

@@ -116,6 +116,8 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "name": ("name", _is_text, "a text"),
         "mode": ("mode", _is_text, "the name of a mode"),
         "timeout": ("timeout", _is_seconds, "a number of seconds"),
+        "create": ("create", _is_flag, "true or false"),
+        "idle_lifespan": ("idle_lifespan", _is_seconds, "a number of seconds"),
         "weight": ("weight", _is_whole, "a whole number"),
         "capacity": ("capacity", _is_capacity, 'a whole number or "unlimited"'),
         "policy": ("policy", _is_text, "shared-first or fair"),

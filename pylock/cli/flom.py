@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 ABSENT, CANNOT_RUN, BUSY, FAILED = 96, 97, 98, 99
 """FLoM's exit statuses: must not be created and is not there; no such program; busy or timed out; all else."""
 
-_RESOURCE, _COMMAND, _IDLE, _ELSEWHERE = (
-    "What to lock",
-    "The command",
-    "Accepted, nothing to do",
-    "Not here, with what there is instead",
-)
+_RESOURCE, _COMMAND, _IDLE = "What to lock", "The command", "Accepted, nothing to do"
+_ELSEWHERE = "Not here; each says what to use instead"
 
 
 def _unserved(kind: str) -> Callable[[str], object]:

@@ -10,7 +10,8 @@ from ..census import Contender, Holder, Waiter, shorten
 from ..lockfile import UNLIMITED
 from ..survey import LockStatus
 
-_HEAD = ("LOCK", "USED", "WHO", "MODE", "PID", "HOST", "USER", "AGE", "COMMAND", "REASON")
+_HEAD = ("LOCK", "USED", "WHO", "MODE", "WHAT", "PID", "HOST", "USER", "AGE", "COMMAND", "REASON")
+_MAY_BE_EMPTY = ("WHAT", "REASON")
 _COMMAND_WIDTH = 40
 
 
@@ -21,8 +22,9 @@ def as_table(locks: tuple[LockStatus, ...], directory: str) -> str:
     rows: list[tuple[str, ...]] = [_HEAD]
     for lock in locks:
         rows += _rows(lock, time.time())
-    if all(not row[-1] for row in rows[1:]):
-        rows = [row[:-1] for row in rows]
+    for column in (_HEAD.index(name) for name in reversed(_MAY_BE_EMPTY)):
+        if not any(row[column] for row in rows[1:]):
+            rows = [row[:column] + row[column + 1 :] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -33,15 +35,15 @@ def _rows(lock: LockStatus, now: float) -> list[tuple[str, ...]]:
     used = _used(lock)
     people: list[Contender] = [*lock.holders, *lock.waiters]
     if not people:
-        return [(lock.name, used, "free" if lock.definition.capacity else "closed", *[""] * 7)]
+        return [(lock.name, used, "free" if lock.definition.capacity else "closed", *[""] * 8)]
     rows = []
     for contender in people:
         who = f"waits #{contender.place}" if isinstance(contender, Waiter) else "holds"
         weight = f" x{contender.weight}" if contender.weight > 1 else ""
         rows.append((
-            lock.name, used, who, f"{contender.mode}{weight}", str(contender.pid or "?"), contender.host or "?",
-            contender.user or "?", _age(contender.since, now), shorten(contender.command or "?", _COMMAND_WIDTH),
-            contender.reason or "",
+            lock.name, used, who, f"{contender.mode}{weight}", contender.below or contender.value or "",
+            str(contender.pid or "?"), contender.host or "?", contender.user or "?", _age(contender.since, now),
+            shorten(contender.command or "?", _COMMAND_WIDTH), contender.reason or "",
         ))  # fmt: skip
         used = ""
     return [rows[0], *((("", *row[1:])) for row in rows[1:])]
@@ -74,6 +76,8 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
     return {
         "name": lock.name,
         "path": lock.path,
+        "kind": definition.kind,
+        "elements": definition.elements,
         "capacity": None if definition.capacity == UNLIMITED else definition.capacity,
         "policy": definition.policy,
         "defined": definition.defined,
