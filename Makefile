@@ -9,6 +9,7 @@ export PYTHONPATH := .:tests
 
 demo: $(VENV)/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/jobscheduler/demo.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/jobscheduler/chain/demo.sh
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest

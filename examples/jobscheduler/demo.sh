@@ -9,6 +9,9 @@ PYLOCK_DIR=$(mktemp -d)
 export PYLOCK_DIR
 trap 'rm -rf "$PYLOCK_DIR"' EXIT
 
+work_begins() { touch "$PYLOCK_DIR/work"; }  # from now on a job that has started goes on working
+work_ends() { rm "$PYLOCK_DIR/work"; }
+
 job() {  # job NAME LOCK [OPTIONS...]: start the job in the background, and return once it holds or waits
     name=$1 lock=$2
     shift 2
@@ -19,24 +22,35 @@ job() {  # job NAME LOCK [OPTIONS...]: start the job in the background, and retu
 job1() { job job1 testLock --exclusive; }
 job2() { job job2 testLock --shared; }
 job3() { job job3 testLock --shared; }
+in_order() {  # in_order JOB JOB JOB: start all three while the first one works
+    work_begins
+    for job in "$@"; do $job; done
+    work_ends
+    wait
+}
 
 echo "Example 1, order job1 -> job2 -> job3: the shared ones wait for the exclusive one, then run together"
-job1; job2; job3; wait
+in_order job1 job2 job3
 echo
 echo "Example 1, order job2 -> job3 -> job1: both shared ones run, the exclusive one waits for both"
-job2; job3; job1; wait
+in_order job2 job3 job1
 echo
 echo "Example 1, order job2 -> job1 -> job3: the same, as job3 joins job2 although job1 waits"
-job2; job1; job3; wait
+in_order job2 job1 job3
 echo
-echo "Example 2: maintenance. Capacity 0 closes the lock; who comes meanwhile waits"
+echo "Example 2: maintenance. One order closes the lock that all jobs share; jobs that are started now queue up"
+work_begins
 job nightly maintain --shared
-pylock set maintain --capacity 0 --drain
-job report maintain --shared
-job billing maintain --shared
+work_ends
+sh "$here/maintenance.sh" close
+work_begins
+for name in report billing audit; do job "$name" maintain --shared; done
 echo
 pylock status maintain
 echo
-echo "The weekend is over: all who wait start"
-pylock set maintain --capacity unlimited
+echo "The weekend is over: the other order opens it, and all who wait start by themselves, in their order"
+sh "$here/maintenance.sh" open
+until pylock status maintain --json | grep -q '"used": 3'; do sleep 0.02; done
+pylock status maintain
+work_ends
 wait

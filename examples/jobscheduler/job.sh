@@ -1,5 +1,5 @@
 #!/bin/sh
-# A job of the JobScheduler example: says when it starts and ends, and works for a moment in between.
+# A job of the JobScheduler example: says when it starts and ends, and works as long as there is work.
 echo "          $1 starts ($PYLOCK_MODE)"
-sleep "${JOB_SECONDS:-0.4}"
+while test -e "$PYLOCK_DIR/work"; do sleep 0.02; done
 echo "          $1 ends"
