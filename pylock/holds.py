@@ -168,7 +168,7 @@ class Hold:
                 return
         except AttributeError:  # a signal handler raised in __init__
             return
-        granted = self._grant is not None
+        granted = self._grant is not None and self._is_alive()
         self._close()
         if granted and not sys.is_finalizing():
             import warnings

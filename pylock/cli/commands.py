@@ -86,7 +86,7 @@ RUN = Command(
             "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=_COMMAND
         ),
         Option("exec", "", help="become the command: no process of pylock stays in memory", group=_COMMAND),
-        Option("create", "", "yes|no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=_WAIT),
+        Option("create", "", "yes/no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=_WAIT),
         Option(
             "idle-lifespan",
             "",
