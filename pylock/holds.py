@@ -191,6 +191,9 @@ class Hold:
     def _is_alive(self) -> bool:
         return self._fd >= 0 and self._generation == process.generation
 
+    def _is_released(self) -> bool:
+        return self._fd < 0
+
     def _not_held(self) -> NotHeld:
         own = self._generation == process.generation
         return NotHeld(

@@ -11,6 +11,7 @@ from .blocks import blocks_around, enter_block, is_inside, refuse_deadlock
 from .byterange import is_free
 from .errors import LockError, LockTimeout, NotHeld, WouldBlock
 from .holds import Hold, explain
+from .lockfile import Gone
 from .request import check_seconds, request_for
 from .tickets import ANY_HOLDER
 
@@ -139,7 +140,7 @@ class Lock(_OfHolds[HoldT_co]):
                 self._request.check_attainable()
                 raise self._refusal(WouldBlock, hold)
             if self._holds:
-                self._forget_released()
+                forget_released(self._holds)
             self._holds.append(hold)
         except BaseException as error:
             hold._close()
@@ -162,7 +163,7 @@ class Lock(_OfHolds[HoldT_co]):
 
                 (front or drive)(self._steps(hold, timeout, waits_as_task=False))
             if self._holds:
-                self._forget_released()
+                forget_released(self._holds)
             self._holds.append(hold)
         except BaseException as error:
             hold._close()
@@ -179,7 +180,7 @@ class Lock(_OfHolds[HoldT_co]):
 
                 await drive_async(self._steps(hold, timeout, waits_as_task=True))
             if self._holds:
-                self._forget_released()
+                forget_released(self._holds)
             self._holds.append(hold)
         except BaseException as error:
             hold._close()
@@ -189,7 +190,7 @@ class Lock(_OfHolds[HoldT_co]):
 
     def release(self) -> None:
         """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
-        self._forget_released()
+        forget_released(self._holds)
         try:
             self._holds.pop().release()
         except IndexError:
@@ -231,30 +232,21 @@ class Lock(_OfHolds[HoldT_co]):
 
     def _take_hold_here(self) -> HoldT_co:
         """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
-        self._forget_released()
+        forget_released(self._holds)
         if not self._holds:
             raise NotHeld(f'"{self.name}" was released inside its with block', name=self.name)
         hold = next((hold for hold in reversed(self._holds) if is_inside(hold._fd)), self._holds[-1])
         self._holds.remove(hold)
         return hold
 
-    def _forget_released(self) -> None:
-        """Holds do not know this list, so that a hold which is dropped is not kept alive by it."""
-        for hold in list(self._holds):
-            if not hold._is_alive():
-                try:
-                    self._holds.remove(hold)
-                except ValueError:  # another thread was faster
-                    pass
-
     def _acquiring(
-        self, timeout: float | None, waits_as_task: bool, follows: bool, refusal: type[WouldBlock] | type[LockTimeout]
+        self, timeout: float | None, waits_as_task: bool, refusal: type[WouldBlock] | type[LockTimeout]
     ) -> Steps[HoldT_co]:
-        """Like `acquire`, as one part of a greater whole; ``follows`` one that holds the same lock already."""
+        """Like `acquire`, as one part of a greater whole."""
         hold = self._hold_type(self._request)
         try:
-            if not hold._take(jump=follows):
-                yield from self._steps(hold, timeout, waits_as_task, follows, refusal)
+            if not hold._take():
+                yield from self._steps(hold, timeout, waits_as_task, refusal)
         except BaseException as error:
             hold._close()
             explain(error, self._request)
@@ -262,7 +254,7 @@ class Lock(_OfHolds[HoldT_co]):
         return hold
 
     def _steps(
-        self, hold: Hold, timeout: float | None, waits_as_task: bool, follows: bool = False,
+        self, hold: Hold, timeout: float | None, waits_as_task: bool,
         refusal: type[WouldBlock] | type[LockTimeout] = LockTimeout,
     ) -> Steps[None]:  # fmt: skip
         """What to do when the first try failed."""
@@ -272,7 +264,7 @@ class Lock(_OfHolds[HoldT_co]):
         else:
             check_timeout(timeout)
         self._request.check_attainable()
-        nested = self._is_nested(waits_as_task, may_wait=timeout != 0) or follows
+        nested = self._is_nested(waits_as_task, may_wait=timeout != 0)
         if nested and hold._take_again():
             return
         if timeout != 0:
@@ -295,7 +287,21 @@ class Lock(_OfHolds[HoldT_co]):
             return absence(kind, self._request, hold.waited)
         from .census import refusal
 
+        try:
+            self._request.learn(hold._fd)  # who asks for what this lock is not should know why
+        except Gone:
+            pass
         return refusal(kind, hold._fd, self._request, hold.waited)
+
+
+def forget_released(holds: list[Any]) -> None:
+    """Take out what was released: holds do not know of the list, so that nothing they refer to keeps them alive."""
+    for hold in list(holds):
+        if hold._is_released():
+            try:
+                holds.remove(hold)
+            except ValueError:  # another thread was faster
+                pass
 
 
 def check_timeout(timeout: float | None) -> None:

@@ -6,7 +6,7 @@ nobody who asks for many is starved by those who ask for few.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -15,12 +15,13 @@ from .blocks import enter_block, is_inside, leave_block, note_taken
 from .errors import LockTimeout, NotHeld, WouldBlock
 from .fronts import drive, drive_async
 from .holds import Hold
-from .locks import OWN_TIMEOUT, Lock, check_timeout
+from .locks import OWN_TIMEOUT, Lock, check_timeout, forget_released
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .fronts import Steps
     from .locks import Front
+    from .request import Request
 
 
 class Holds:
@@ -61,7 +62,7 @@ class Holds:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        if error is None and self._is_alive():
             self.release()
         else:
             for hold in reversed(self.holds):
@@ -72,6 +73,9 @@ class Holds:
 
     def _is_alive(self) -> bool:
         return any(hold._is_alive() for hold in self.holds)
+
+    def _is_released(self) -> bool:
+        return all(hold._is_released() for hold in self.holds)
 
 
 HoldsType = TypeVar("HoldsType", bound=Holds)
@@ -108,7 +112,7 @@ class Composite(Generic[HoldsType]):
 
     def release(self) -> None:
         """Release the latest hold of this object. Raises NotHeld, and as `Holds.release`."""
-        self._forget_released()
+        forget_released(self._holds)
         try:
             hold = self._holds.pop()
         except IndexError:
@@ -137,20 +141,23 @@ class Composite(Generic[HoldsType]):
         if timeout is OWN_TIMEOUT:
             timeout = self._timeout
         check_timeout(timeout)
-        deadline = None if timeout is None else monotonic() + timeout
+        begun = monotonic()
+        deadline = None if timeout is None else begun + timeout
         taken: dict[Lock, Hold] = {}
         try:
-            for part, follows in _in_order(self._parts):
+            for part in sorted(self._parts, key=_common_order):
                 left = None if deadline is None else max(deadline - monotonic(), 0)
-                taken[part] = yield from part._acquiring(left, waits_as_task, follows, refusal)
+                taken[part] = yield from part._acquiring(left, waits_as_task, refusal)
                 note_taken(taken[part]._fd, part._request)  # who waits for the rest cannot let go of this
-        except BaseException:
+        except BaseException as error:
             for hold in reversed(taken.values()):
                 hold.release()
+            if isinstance(error, LockTimeout | WouldBlock):
+                error.waited = monotonic() - begun
             raise
         for hold in taken.values():
             leave_block(hold._fd)
-        self._forget_released()
+        forget_released(self._holds)
         self._holds.append(self._granted(taken))
         return self._holds[-1]
 
@@ -159,13 +166,17 @@ class Composite(Generic[HoldsType]):
         raise NotImplementedError
 
     def _enter(self, holds: HoldsType) -> HoldsType:
-        for hold in holds._each():
-            enter_block(hold._fd, hold._request, 3)
+        try:
+            for hold in holds._each():
+                enter_block(hold._fd, hold._request, 3)
+        except BaseException:  # a signal handler raised
+            holds.release()
+            raise
         return holds
 
     def _take_hold_here(self) -> HoldsType:
         """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
-        self._forget_released()
+        forget_released(self._holds)
         if not self._holds:
             raise NotHeld("the locks were released inside their with block")
         here = (holds for holds in reversed(self._holds) if all(is_inside(hold._fd) for hold in holds._each()))
@@ -173,16 +184,10 @@ class Composite(Generic[HoldsType]):
         self._holds.remove(holds)
         return holds
 
-    def _forget_released(self) -> None:
-        self._holds[:] = [holds for holds in self._holds if holds._is_alive()]
 
-
-def _in_order(parts: tuple[Lock, ...]) -> Iterator[tuple[Lock, bool]]:
-    """Each lock in the order in which everybody takes them, and whether it is one that the part before it holds too."""
-    before = None
-    for part in sorted(parts, key=lambda part: (part._request.directory.path, part._request.name)):
-        yield part, part._request.path == before
-        before = part._request.path
+def _common_order(part: Lock) -> tuple[str, str]:
+    """By which everybody sorts."""
+    return part._request.directory.path, part._request.name
 
 
 class Several(Composite[Holds]):
@@ -205,10 +210,14 @@ def all_of(*locks: Lock | Composite[Holds]) -> Several:
         raise ValueError("all_of needs different locks, at least one")
     parts = [part._request for lock in locks for part in lock._parts]
     for place, one in enumerate(parts):
-        for other in parts[:place]:
-            both_paths = one.kind is not None and one.kind is not other.kind and one.expected.kind == "path"
-            if one.path == other.path and not (both_paths and other.mode.code in one.mode.compatible):
-                raise ValueError(
-                    f'all_of needs different locks, at least one; "{one.name}" twice would wait for itself'
-                )
+        if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):
+            raise ValueError(
+                f'all_of needs different locks, at least one; "{one.name}" twice waits for itself; a lock on a path'
+                " is one on all that is below it"
+            )
     return Several(locks)
+
+
+def _is_above(request: Request) -> bool:
+    """Whether it is a level above the path that is asked for; holds of these never exclude each other."""
+    return request.kind is not None and request.kind.below is not None

@@ -15,7 +15,7 @@ from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
 from ..lockfile import POOL, Definition, leave_gate, take_gate, unit_slot
 from ..locks import Lock, check_timeout
-from ..request import Kind, make_request
+from ..request import Kind, check_whole, make_request
 from ..units import piece_lock
 
 TYPE_CHECKING = False
@@ -48,6 +48,7 @@ def pool(
     """
     check_timeout(timeout)
     names = () if elements is None else check_elements(elements)
+    check_whole("weight", weight, 1, UNIT_COUNT)
     if names and weight > len(names):
         raise DefinitionMismatch(f'{weight} elements of pool "{name}" can never be had: it has {len(names)}', name=name)
     request = make_request(
