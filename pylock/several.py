@@ -151,7 +151,7 @@ class Composite(Generic[HoldsType]):
                 note_taken(taken[part]._fd, part._request)  # who waits for the rest cannot let go of this
         except BaseException as error:
             for hold in reversed(taken.values()):
-                hold.release()
+                hold._finish(failed=True)
             if isinstance(error, LockTimeout | WouldBlock):
                 error.waited = monotonic() - begun
             raise

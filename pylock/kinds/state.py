@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from errno import ENOSPC
 from typing import Any
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 
+_NEVER, _SECOND = -1, 1
+"""Number 0 is the state in which no value was given; the copy that is written second tells whether one was."""
+_NO_COPY = b"\0\n"
+
 
 def changed(fd: int, request: Request, change: Callable[[State], Result | None]) -> Result | None:
     """Let ``change`` change the state under the gate, and keep it on the disk if its result is not None.
@@ -38,6 +43,10 @@ def changed(fd: int, request: Request, change: Callable[[State], Result | None])
         )
     try:
         number, state = _read(fd, request)
+        if number == _NEVER:
+            number += 1
+            _write(fd, request, number, state)  # so that there is a whole copy from now on
+            _sync_name(request)
         result = change(state)
         if result is not None:
             _write(fd, request, number + 1, state)
@@ -47,17 +56,17 @@ def changed(fd: int, request: Request, change: Callable[[State], Result | None])
 
 
 def _read(fd: int, request: Request) -> tuple[int, State]:
-    """Return the newest whole copy with its number; 0 and nothing if there was none yet."""
+    """Return the newest whole copy with its number; nothing if no value can have been given yet."""
     copies = [os.pread(fd, STATE_SIZE, _offset(request, turn)) for turn in (0, 1)]
     whole = [fields for copy in copies if (fields := _parse(copy)) is not None]
     if not whole:
-        if any(copy.strip(b"\0") for copy in copies):
+        if copies[_SECOND].strip(b"\0"):
             raise BadLockFile(
                 f"{request.path} cannot be used: what it remembers of earlier values is damaged; restore it, or remove"
                 " it if values may be given once more",
                 path=request.path,
             )
-        return 0, {}
+        return _NEVER, {}
     newest = max(whole, key=lambda fields: int(fields["number"]))
     return int(newest.pop("number")), newest
 
@@ -67,11 +76,14 @@ def _write(fd: int, request: Request, number: int, state: State) -> None:
     line = f'{text},"check":"{checksum(text.encode()):08x}"}}\n'.encode()
     if len(line) > STATE_SIZE:
         raise LockError(f'"{request.name}" has more values out than its file can remember', name=request.name)
-    if os.pwrite(fd, line, _offset(request, number % 2)) != len(line):
-        raise OSError(ENOSPC, "cannot write all of the state", request.path)
-    os.fdatasync(fd)
-    if number == 1:
-        _sync_name(request)
+    try:
+        if os.pwrite(fd, line, _offset(request, number % 2)) != len(line):
+            raise OSError(ENOSPC, "cannot write all of the state", request.path)
+        os.fdatasync(fd)
+    except BaseException:
+        with suppress(OSError):
+            os.pwrite(fd, _NO_COPY, _offset(request, number % 2))  # what may not last shall not be read meanwhile
+        raise
 
 
 def _sync_name(request: Request) -> None:

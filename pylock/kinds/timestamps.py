@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000  # all times in microseconds
 _GRAINS = dict.fromkeys("sScTXr", _SECOND) | dict.fromkeys("MR", 60 * _SECOND) | dict.fromkeys("HIkl", 3600 * _SECOND)
-_ZONED = frozenset("zZs")
+_ZONED = frozenset("zs")  # %Z is not enough: a zone may call its summer time the same
 _SPECIFIER = re.compile(r"%[-_0^#]*\d*[EO]?([A-Za-z%+])|(#f{1,6})")
 _SHORTEST_PAUSE = 0.001
 
@@ -119,8 +119,8 @@ class _TimestampKind(Kind):
     def _next(self, state: State) -> str | None:
         """Note and return the text for this moment; None if it was given already."""
         now = _now()
-        times = {"utc": now, "wall": _wall(now)}
-        times = {clock: moment - moment % self._grain for clock, moment in times.items()}
+        since = _wall(now) % self._grain  # the grain begins by the clock on the wall, which may stand half an hour off
+        times = {"utc": now - since, "wall": _wall(now) - since}
         clock = "utc" if self._zoned else "wall"
         last: int = state.get(clock, 0)
         self._late = times[clock] < last
