@@ -14,7 +14,7 @@ from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unl
 from .enums import Mode
 from .errors import LockError, LockTimeout, WouldBlock
 from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, explained, parse_line, refresh, seat_slot, unit_slot
-from .request import Request
+from .request import Kind, Request
 from .tickets import all_seats, all_tickets
 
 ANYBODY = write_lock(GATE + 1, (1 << 63) - 1)
@@ -211,6 +211,10 @@ def _is_closed(fd: int, request: Request) -> bool:
         return False
 
 
+def _used(holders: tuple[Holder, ...]) -> int:
+    return sum(holder.weight for holder in holders if holder.code == "PR")
+
+
 def refusal(
     kind: type[WouldBlock] | type[LockTimeout], fd: int, request: Request, waited: float
 ) -> WouldBlock | LockTimeout:
@@ -232,13 +236,12 @@ def refusal(
     elif blocking:
         others = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
         text += f"held by {blocking[0]}{others}"
-    elif holders and request.mode.counted:
-        used = sum(holder.weight for holder in holders if holder.mode is Mode.SHARED)
+    elif request.mode.counted and (used := _used(holders)) + request.weight > request.terms.limit:
         text += f"{used} of {request.terms.limit} units are held, {request.weight} asked for"
     elif before:
         text += f"promised to {before[0]}"
     else:
-        text += "it was held a moment ago"
+        text += request.kind.hindrance if request.kind else Kind.hindrance
     if before:
         text += f", {len(before)} {'waiter' if len(before) == 1 else 'waiters'} ahead"
     text += f'; see "pylock status {request.name}"'

@@ -89,13 +89,14 @@ def _target(now: Request, rule: ModeRule, kind: Kind | None) -> Request:
 class _Conversion(Kind):
     """The conversion of one hold."""
 
-    __slots__ = ("_hold", "_now", "_rule", "extra")
+    __slots__ = ("_hold", "_now", "_rule", "extra", "starts")
 
     def __init__(self, hold: Hold, rule: ModeRule) -> None:
         self._hold = hold
         self._now = hold._request.mode
         self._rule = rule
         self.extra = {"held": self._now.code}
+        self.starts = self._now is NULL
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         grant = self._change(self._hold._fd, request)
@@ -105,7 +106,8 @@ class _Conversion(Kind):
 
     def _change(self, fd: int, request: Request) -> Grant | None:
         rule = self._rule
-        request.learn(fd)
+        if self.starts and not request.learn(fd).limit:
+            return None
         pieces: Pieces | None = None
         if rule is NULL:
             let_go(fd, LET_GO)
@@ -138,7 +140,7 @@ class _Conversion(Kind):
         hold, rule = self._hold, self._rule
         token = last_token(os.pread(fd, request.head_size, 0), request) + rule.sole
         grant = token, pieces, None
-        hold._request, hold._grant = _target(request, rule, None), grant
+        hold._request, hold._grant = _target(hold._request, rule, None), grant
         change_block(fd, hold._request)
         let_go(fd, _LEAVE_SEATS)
         seat = take_seat(fd) if rule.seated else None
@@ -161,4 +163,5 @@ class _Conversion(Kind):
                     f'would wait for ever to convert "{request.name}" from {self._now.name} to {self._rule.name}:'
                     f" {rival} converts it too, and neither lets go; release this hold, and ask anew",
                     name=request.name,
+                    cycle=(f"pid {os.getpid()}", str(rival)),
                 )

@@ -14,6 +14,7 @@ who came last gives up.
 from __future__ import annotations
 
 import os
+import re
 from time import monotonic
 
 from .bytemap import EXCLUSIVE_LANE, SEAT_COUNT
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 _FIRST_LOOK, _SECOND_LOOK, _LAST_LOOK = 0.2, 0.05, 5.0
 """Seconds before the first look, between one that saw a deadlock and the next, and between others at most."""
 
+_WORD = re.compile(r"([0-9a-f]+)\.(/?[A-Z]{2})(?:\.(\d+))?(?:\.(\d+))?")
+
 Held = tuple[int, str, int, int]
 """What a waiter holds: the inode of the lock file, the code of the mode, the weight, the pid that holds it."""
 Waiting = tuple[int, int, int]
@@ -57,7 +60,7 @@ class Watch:
     """Looks for deadlocks that a waiter with these ``held`` locks might be in."""
 
     def __init__(self, held: list[Held], directories: set[str]) -> None:
-        self.text = " ".join(".".join(map(str, each)) for each in held)
+        self.text = " ".join(map(_word_for, held))
         """For the record of the waiter."""
         self._directories = {path: resolve(path) for path in directories}
         self._pause = _FIRST_LOOK
@@ -132,7 +135,7 @@ class _Waiter:
         """Whether it passes the queue."""
         self.held = fields.get("held")
         """The code of the mode that it wants to convert."""
-        self.holds = list(_parsed(str(fields.get("holds", ""))))
+        self.holds = list(_parsed(str(fields.get("holds", "")), self.pid))
         self.command = str(fields.get("command", ""))
 
     def __str__(self) -> str:
@@ -152,11 +155,21 @@ class _Waiter:
         return self.lane in (other.lane, EXCLUSIVE_LANE) or self.file.definition.policy == FAIR
 
 
-def _parsed(text: str) -> Iterator[Held]:
+def _word_for(held: Held) -> str:
+    """Write one hold as short as can be, because a record has little room; what goes without saying is left out."""
+    inode, code, weight, pid = held
+    words = [f"{inode:x}", code, str(weight), str(pid)]
+    if pid == os.getpid():
+        del words[3 if weight > 1 else 2 :]
+    return ".".join(words)
+
+
+def _parsed(text: str, own_pid: int) -> Iterator[Held]:
+    """Read the holds; a word that was cut off means none, or one that nobody has."""
     for word in text.split():
-        parts = word.split(".")
-        if len(parts) == 4 and parts[1] in BY_CODE and all(parts[place].isdigit() for place in (0, 2, 3)):
-            yield int(parts[0]), parts[1], int(parts[2]), int(parts[3])
+        found = _WORD.fullmatch(word)
+        if found and found[2] in BY_CODE:
+            yield int(found[1], 16), found[2], int(found[3] or 1), int(found[4] or own_pid)
 
 
 def _all_waiters(directories: Iterable[Directory]) -> Iterator[_Waiter]:

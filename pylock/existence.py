@@ -11,6 +11,7 @@ from time import monotonic, time_ns
 
 from .byterange import is_free
 from .census import ANYBODY, opened
+from .enums import Mode
 from .lockfile import LIFE_SLOT, SLOT_SIZE, parse_line
 from .removal import remove_if_idle
 
@@ -54,9 +55,10 @@ def end_use(request: Request) -> None:
 
 def absence(kind: type[WouldBlock] | type[LockTimeout], request: Request, waited: float) -> WouldBlock | LockTimeout:
     """Make the error for a lock that does not exist."""
+    name = (request.kind and request.kind.below) or request.name
     return kind(
-        f'"{request.name}" does not exist: nobody uses it, and it is not to be created here (waited {waited:.1f} s)',
-        name=request.name, mode=request.mode.name, waited=waited, exists=False,
+        f'"{name}" does not exist: nobody uses it, and it is not to be created here (waited {waited:.1f} s)',
+        name=name, mode=Mode(request.mode.name), waited=waited, exists=False,
     )  # fmt: skip
 
 

@@ -305,7 +305,9 @@ def record_tail(fields: dict[str, str | int], size: int) -> bytes:
         tail = f"{''.join(parts)}}}".encode("utf-8", "surrogatepass")
         if len(tail) < size:
             return tail.ljust(size - 1) + b"\n"
-        length, longest = max((len(value), key) for key, value in fields.items() if isinstance(value, str))
+        # What finds deadlocks is cut only where nothing else is left to cut.
+        texts = [(len(value), key) for key, value in fields.items() if isinstance(value, str)]
+        length, longest = max((text for text in texts if text[1] != "holds" and text[0] > 8), default=max(texts))
         fields[longest] = str(fields[longest])[: min(length * 3 // 4, size)]
 
 

@@ -77,6 +77,10 @@ class Kind:
     """The rule of the mode, if it is another one here than elsewhere."""
     extra: dict[str, str] | None = None
     """What the record of a waiter says besides."""
+    starts = True
+    """Whether a grant is a new start, which a closed lock does not let."""
+    hindrance = "it was held a moment ago"
+    """What keeps somebody out while nobody holds the lock."""
 
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         """What the lock is to be if nobody has said yet."""

@@ -193,19 +193,21 @@ def _common_order(part: Lock) -> tuple[str, str]:
 class Several(Composite[Holds]):
     """A way to ask for several locks at once; made by `all_of`."""
 
-    def __init__(self, locks: tuple[Lock | Composite[Holds], ...]) -> None:
-        super().__init__(tuple(part for lock in locks for part in lock._parts))
+    def __init__(self, locks: tuple[Lock | Composite[Holds], ...], timeout: float | None) -> None:
+        super().__init__(tuple(part for lock in locks for part in lock._parts), timeout)
         self._locks = locks
 
     def _granted(self, taken: Mapping[Lock, Hold]) -> Holds:
         return Holds(tuple(taken[lock] if isinstance(lock, Lock) else lock._granted(taken) for lock in self._locks))
 
 
-def all_of(*locks: Lock | Composite[Holds]) -> Several:
+def all_of(*locks: Lock | Composite[Holds], timeout: float | None = None) -> Several:
     """Return what asks for all the locks at once; pools, paths, sequences and timestamps among them.
 
+    ``timeout`` in seconds is for all together: None is for ever, 0 is one try; those of the locks do not count.
     Raises ValueError for locks that exclude each other, such as one that is named twice.
     """
+    check_timeout(timeout)
     if not locks:
         raise ValueError("all_of needs different locks, at least one")
     parts = [part._request for lock in locks for part in lock._parts]
@@ -215,7 +217,7 @@ def all_of(*locks: Lock | Composite[Holds]) -> Several:
                 f'all_of needs different locks, at least one; "{one.name}" twice waits for itself; a lock on a path'
                 " is one on all that is below it"
             )
-    return Several(locks)
+    return Several(locks, timeout)
 
 
 def _is_above(request: Request) -> bool:

@@ -28,7 +28,7 @@ class LockStatus:
     @property
     def used(self) -> int:
         """Units of the capacity that are held."""
-        return sum(holder.weight for holder in self.holders if holder.mode == "shared")
+        return sum(holder.weight for holder in self.holders if holder.code == "PR")
 
 
 def inspect(name: str, directory: str | PathLike[str] | None = None) -> LockStatus:

@@ -93,7 +93,8 @@ def _take_turns(
         terms = _terms_now(fd, request)
         request.check_attainable()
         first = nested or ticket.is_first(terms.fair)
-        if terms.limit and (first or stuck) and (granted := attempt(fd, request, ticket.seat)):
+        open_to_us = terms.limit or (request.kind is not None and not request.kind.starts)
+        if open_to_us and (first or stuck) and (granted := attempt(fd, request, ticket.seat)):
             return granted
         if first:
             seconds = SAFETY if patient else PATIENCE

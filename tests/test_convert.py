@@ -219,6 +219,33 @@ def test_closed_lock_lets_its_holders_convert() -> None:
         pylock.lock("x", "shared").acquire_nowait()
 
 
+def test_conversion_on_a_closed_lock_waits_for_who_is_in_the_way_and_no_longer(pool: ThreadPoolExecutor) -> None:
+    hold, other = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
+    pylock.define("x", capacity=0)
+    converting = pool.submit(hold.convert, "exclusive", 20)
+    waiting("x", 1)
+    other.release()
+    converting.result(10)
+    hold.release()
+
+
+@pytest.mark.parametrize("mode", ["CR", "CW", "PR", "PW", "EX"])
+def test_null_hold_cannot_slip_into_a_closed_lock(mode: str) -> None:
+    hold = pylock.lock("x", "NL").acquire()
+    pylock.define("x", capacity=0)
+    with pytest.raises(pylock.LockTimeout, match="closed"):
+        hold.convert(mode, timeout=0.02)
+    hold.release()
+
+
+def test_record_of_a_converted_hold_has_its_own_priority(pool: ThreadPoolExecutor) -> None:
+    hold = pylock.lock("x", "shared", priority=5, reason="why").acquire()
+    hold.convert("exclusive")
+    [holder] = pylock.inspect("x").holders
+    assert (holder.priority, holder.reason) == (5, "why")
+    hold.release()
+
+
 def test_units_are_counted_after_a_downgrade() -> None:
     hold = pylock.lock("x", "exclusive", capacity=2).acquire()
     hold.convert("shared")

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,19 @@ def test_python_below_a_command_that_holds_the_lock_is_told() -> None:
     done = run_pylock("run", "a", "--", sys.executable, "-c", program)
     assert done.returncode == 1
     assert "Deadlock" in done.stderr
+
+
+def test_cycle_is_found_by_who_holds_many_locks() -> None:
+    meet = threading.Barrier(2)
+
+    def many() -> str:
+        with ExitStack() as blocks:
+            blocks.enter_context(pylock.lock("a"))
+            for number in range(20):
+                blocks.enter_context(pylock.lock(f"other{number}", "shared", reason="r" * 100))
+            meet.wait(10)
+            with pylock.lock("b"):
+                return "got both"
+
+    results = outcomes(many, nested(pylock.lock("b"), pylock.lock("a"), meet))
+    assert sorted(type(result).__name__ for result in results) == ["Deadlock", "str"]

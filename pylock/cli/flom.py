@@ -64,7 +64,7 @@ FLOM = Command(
         Option("verbose", "v", help="say what happens", group=_COMMAND),
         Option("signal-list", "", help="list the signals that can be ignored", group=_COMMAND),
         Option("version", "V", help="show the version", group=_COMMAND),
-        Option("help", "?", help="show this help", group=_COMMAND),
+        Option("help", "h", help="show this help (also -?)", group=_COMMAND),
         Option("daemon-lifespan", "d", "MS", "there is no daemon", group=_IDLE),
         Option("quiesce-exit", "x", help="there is no daemon to end", group=_IDLE),
         Option("immediate-exit", "X", help="there is no daemon to end", group=_IDLE),
@@ -89,6 +89,8 @@ FLOM = Command(
 
 def run_flom(words: list[str]) -> int:
     """Carry out FLoM's command line and return its exit status."""
+    end = words.index("--") if "--" in words else len(words)
+    words = ["-h" if word == "-?" else word for word in words[:end]] + words[end:]
     try:
         values, operands, rest = parse(FLOM, words)
         return _answer(values) if _asks_only(values) else _run(values, operands + (rest or []))

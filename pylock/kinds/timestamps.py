@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000  # all times in microseconds
 _GRAINS = dict.fromkeys("sScTXr", _SECOND) | dict.fromkeys("MR", 60 * _SECOND) | dict.fromkeys("HIkl", 3600 * _SECOND)
 _ZONED = frozenset("zs")  # %Z is not enough: a zone may call its summer time the same
-_SPECIFIER = re.compile(r"%[-_0^#]*\d*[EO]?([A-Za-z%+])|(#f{1,6})")
+_SPECIFIER = re.compile(r"%[-_0^#]*\d*[EO]?([A-Za-z%+])|(#f+)")
 _SHORTEST_PAUSE = 0.001
 
 
@@ -87,6 +87,7 @@ class _TimestampKind(Kind):
     __slots__ = ("_format", "_grain", "_late", "_zoned")
 
     name = TIMESTAMP
+    hindrance = "the value of this moment was given already, and the clock has not gone on"
 
     def __init__(self, format: str) -> None:
         if not isinstance(format, str):
@@ -135,6 +136,8 @@ def _grain_of(format: str) -> int:
     """Return the shortest time in which the text changes. Raises ValueError if that is more than an hour."""
     grains = []
     for letter, fraction in _SPECIFIER.findall(format):
+        if len(fraction) > len("#ffffff"):
+            raise ValueError(f"the format {format!r} asks for {fraction}; a clock has six digits: #f to #ffffff")
         if fraction or letter == "f":
             digits = len(fraction) - 1 if fraction else 6
             grains.append(int(10 ** (6 - digits)))
