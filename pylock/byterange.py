@@ -30,6 +30,9 @@ if sys.maxsize < 1 << 32:
     raise ImportError("pylock packs struct flock as 64-bit Linux lays it out; this interpreter is a 32-bit one")
 
 _TYPE = 0 if sys.byteorder == "little" else 1  # the byte of a flock that tells its l_type
+_KIND, _START, _LENGTH = (0, 64, 128) if sys.byteorder == "little" else (240, 128, 64)
+"""The places of l_type, l_start and l_len in a flock that is read as one number of 32 bytes."""
+_OFFSETS = (1 << 64) - 1
 
 Held = tuple[int, int, bool]
 """A lock of somebody else: its first byte, the byte after its last one, whether it is a write lock."""
@@ -38,10 +41,9 @@ Held = tuple[int, int, bool]
 def _flock(kind: int, start: int, length: int) -> bytes:
     """Pack struct flock: l_type, l_whence (0: from the start), l_start, l_len, l_pid (must be 0).
 
-    By hand, because the struct module is a library that takes longer to load than a lock file to make.
+    As one number, because the struct module is a library that takes longer to load than a lock file to make.
     """
-    order = sys.byteorder
-    return kind.to_bytes(2, order) + bytes(6) + start.to_bytes(8, order) + length.to_bytes(8, order) + bytes(8)
+    return (kind << _KIND | start << _START | length << _LENGTH).to_bytes(32, sys.byteorder)
 
 
 def write_lock(start: int, stop: int) -> bytes:
@@ -88,7 +90,8 @@ def find(fd: int, request: bytes) -> Held | None:
     answer = fcntl(fd, F_OFD_GETLK, request)
     if answer[_TYPE] == F_UNLCK:
         return None
-    start, length = (int.from_bytes(answer[place : place + 8], sys.byteorder) for place in (8, 16))
+    fields = int.from_bytes(answer, sys.byteorder)
+    start, length = fields >> _START & _OFFSETS, fields >> _LENGTH & _OFFSETS
     return start, start + length if length else END, answer[_TYPE] == F_WRLCK
 
 
