@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
 _LONG = 1.0
 """Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
+_ring: Callable[[int, Request, ModeRule | None], None] | None = None
+"""`waiting.ring_next`, once it was needed: an import statement takes longer to find it again than the ring itself."""
 
 
 class Hold:
@@ -320,9 +322,12 @@ class Hold:
 
 
 def _ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> None:
-    from .waiting import ring_next  # with all that belongs to waiting, which most programs never need
+    global _ring
+    if _ring is None:
+        from .waiting import ring_next  # with all that belongs to waiting, which most programs never need
 
-    ring_next(fd, request, holding)
+        _ring = ring_next
+    _ring(fd, request, holding)
 
 
 def explain(error: BaseException, request: Request) -> None:
