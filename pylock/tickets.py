@@ -56,7 +56,7 @@ _LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(PENDING, END), unlock(SEATS, END)
 class Ticket:
     """A waiter's place in the queue, held through the descriptor ``fd`` until `leave_queue`."""
 
-    __slots__ = ("fd", "lane", "number", "pending", "seat")
+    __slots__ = ("_before_here", "_before_there", "fd", "lane", "number", "pending", "seat")
 
     def __init__(self, fd: int, lane: int, priority: int, seat: int) -> None:
         self.fd = fd
@@ -64,29 +64,29 @@ class Ticket:
         self.seat = seat
         self.number = _take_number(fd, lane, LAST_PRIORITY + 1 - priority, seat)
         self.pending = False
+        # What stands before it in its own lane and in the other one, made here, as it is asked for after each ring.
+        self._before_here, self._before_there = (
+            write_lock(_lane_start(each), self._stop_in(each)) for each in (lane, 1 - lane)
+        )
 
     def is_first(self, fair: bool) -> bool:
         """Whether it is this waiter's turn, by the policy."""
-        return all(is_free(self.fd, self._before_in(lane)) for lane in self._lanes_to_yield_to(fair))
+        return is_free(self.fd, self._before_here) and (
+            not self._yields_to_other_lane(fair) or is_free(self.fd, self._before_there)
+        )
 
     def fronts(self, fair: bool) -> list[int]:
         """The seats of those whose turn it is, for want of which this waiter has to wait."""
-        fronts = (
-            find_lowest(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in self._lanes_to_yield_to(fair)
-        )
+        lanes = (self.lane, 1 - self.lane) if self._yields_to_other_lane(fair) else (self.lane,)
+        fronts = (find_lowest(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in lanes)
         return [front[0] % SEAT_COUNT for front in fronts if front is not None]
 
-    def _lanes_to_yield_to(self, fair: bool) -> Iterator[int]:
-        yield self.lane
+    def _yields_to_other_lane(self, fair: bool) -> bool:
         # shared-first: sharing requests join present holders, whatever waits in the other lane.
-        if fair or self.lane == EXCLUSIVE_LANE or is_free(self.fd, ANY_HOLDER):
-            yield 1 - self.lane
+        return fair or self.lane == EXCLUSIVE_LANE or is_free(self.fd, ANY_HOLDER)
 
     def _stop_in(self, lane: int) -> int:
         return LANE_BASES[lane] + self.number
-
-    def _before_in(self, lane: int) -> bytes:
-        return write_lock(_lane_start(lane), self._stop_in(lane))
 
     def insist(self) -> None:
         """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
