@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from . import signames
-
-raw = signames.raw
+from .signames import UNSTOPPABLE
+from .supervisor import raw
 
 
 def die_of(signal: int) -> int:
@@ -14,7 +13,7 @@ def die_of(signal: int) -> int:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if signal not in signames.UNSTOPPABLE:
+    if signal not in UNSTOPPABLE:
         raw.signal(signal, raw.SIG_DFL)
     raw.pthread_sigmask(raw.SIG_UNBLOCK, [signal])
     os.kill(os.getpid(), signal)

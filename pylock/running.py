@@ -19,8 +19,8 @@ from .errors import LockTimeout
 from .locks import Lock, lock
 from .programs import NOT_FOUND, CannotRun, find_program
 from .several import Composite, Several, all_of
-from .signames import FORWARDED, ignorable
-from .supervisor import become_subreaper, children
+from .signames import ignorable
+from .supervisor import FORWARDED, become_subreaper, children
 
 _COOKIE = "PYLOCK_RUN"
 """A variable of the command's environment by which its descendants are told from other children."""

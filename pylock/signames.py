@@ -1,23 +1,13 @@
-"""Signals by name and number, and which of them a supervisor passes on.
-
-The C module is used directly: ``signal`` itself imports enum, which takes a third of the interpreter's whole start.
-"""
+"""Signals as people name them, by name or number."""
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # in every CPython and PyPy; typeshed has only its wrapper
-
-raw = _signal
+from .supervisor import FORWARDED, raw
 
 NUMBERS: dict[str, int] = {
     name: int(getattr(raw, name)) for name in dir(raw) if name.startswith("SIG") and "_" not in name
 }
 """SIGTERM → 15, and so on."""
-
-FORWARDED = frozenset(
-    NUMBERS[name] for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGALRM")
-) | frozenset(range(NUMBERS["SIGRTMIN"], NUMBERS["SIGRTMAX"] + 1))
-"""What a supervisor hands to its command. Source: the set that coreutils timeout forwards, and the real-time ones."""
 
 UNSTOPPABLE = frozenset((NUMBERS["SIGKILL"], NUMBERS["SIGSTOP"]))
 

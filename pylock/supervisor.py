@@ -8,28 +8,34 @@ The order of events is the point:
     4. the command is reaped        (and, if asked, every descendant of it)
     5. the lock is released         by the caller, explicitly: daemons that inherited the descriptor do not keep it
 
+The C module of signals is used directly: ``signal`` itself imports enum, which takes a third of the interpreter's
+whole start.
+
 Source for the rules: coreutils timeout(1), tini, and docs/explanation/signals.md.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # in every CPython and PyPy; typeshed has only its wrapper
 import os
 from errno import ENOEXEC
-
-from . import signames
-from .signames import FORWARDED, NUMBERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any
 
-raw = signames.raw
-_FROM_TERMINAL = frozenset((NUMBERS["SIGINT"], NUMBERS["SIGQUIT"], NUMBERS["SIGTSTP"]))
-_RESUMING = frozenset((NUMBERS["SIGTERM"], NUMBERS["SIGHUP"]))
-_SIGCHLD, _SIGCONT, _SIGTSTP = NUMBERS["SIGCHLD"], NUMBERS["SIGCONT"], NUMBERS["SIGTSTP"]
-_SIGTTIN, _SIGTTOU = NUMBERS["SIGTTIN"], NUMBERS["SIGTTOU"]
-_IGNORED_BY_PYTHON = frozenset((NUMBERS["SIGPIPE"], NUMBERS["SIGXFSZ"]))
+raw = _signal
+
+FORWARDED = frozenset((
+    raw.SIGTERM, raw.SIGHUP, raw.SIGQUIT, raw.SIGINT, raw.SIGUSR1, raw.SIGUSR2, raw.SIGALRM,
+    *range(raw.SIGRTMIN, raw.SIGRTMAX + 1),
+))  # fmt: skip
+"""What a supervisor hands to its command. Source: the set that coreutils timeout forwards, and the real-time ones."""
+
+_FROM_TERMINAL = frozenset((raw.SIGINT, raw.SIGQUIT, raw.SIGTSTP))
+_RESUMING = frozenset((raw.SIGTERM, raw.SIGHUP))
+_IGNORED_BY_PYTHON = frozenset((raw.SIGPIPE, raw.SIGXFSZ))
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
@@ -46,16 +52,16 @@ class Supervisor:
         self._new_group = new_group
         self._whole_tree = whole_tree
         inherited = {number for number in FORWARDED if raw.getsignal(number) is raw.SIG_IGN}
-        self._taken = ((FORWARDED | self._ignore) - inherited) | {_SIGCHLD}
+        self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
         if new_group:
-            self._taken |= {_SIGTSTP}
+            self._taken |= {raw.SIGTSTP}
         self._mask: Collection[int] = ()
         self._child = 0
         self._terminal = _Terminal() if new_group else None
 
     def block_signals(self) -> None:
         """From now on signals wait until the command runs."""
-        raw.signal(_SIGCHLD, raw.SIG_DFL)  # a caller may have it ignored, and then nobody can be waited for
+        raw.signal(raw.SIGCHLD, raw.SIG_DFL)  # a caller may have it ignored, and then nobody can be waited for
         self._mask = raw.pthread_sigmask(raw.SIG_BLOCK, self._taken)
 
     def run(
@@ -104,7 +110,7 @@ class Supervisor:
     def _relay_until_ended(self) -> int:
         while True:
             taken = raw.sigwaitinfo(self._taken)
-            if taken.si_signo == _SIGCHLD:
+            if taken.si_signo == raw.SIGCHLD:
                 pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
                 if pid and not os.WIFSTOPPED(status):
                     return status
@@ -120,7 +126,7 @@ class Supervisor:
             return
         self._send(signal)
         if signal in _RESUMING:
-            self._send(_SIGCONT)  # one that is stopped could not act on it
+            self._send(raw.SIGCONT)  # one that is stopped could not act on it
 
     def _send(self, signal: int) -> None:
         """Signal the command; it has not been reaped, so that the pid is its own."""
@@ -132,13 +138,13 @@ class Supervisor:
     def _stop_with_child(self, signal: int) -> None:
         """The command's group stopped: stop too, so that the shell gets its terminal, and go on with it later."""
         assert self._terminal is not None
-        if signal in (_SIGTTIN, _SIGTTOU) and self._terminal.hand_to(self._child):
-            self._send(_SIGCONT)  # it asked for the terminal before it was given to it
+        if signal in (raw.SIGTTIN, raw.SIGTTOU) and self._terminal.hand_to(self._child):
+            self._send(raw.SIGCONT)  # it asked for the terminal before it was given to it
             return
         self._terminal.take_back()
-        os.kill(os.getpid(), NUMBERS["SIGSTOP"])
+        os.kill(os.getpid(), raw.SIGSTOP)
         self._terminal.hand_to(self._child)
-        self._send(_SIGCONT)
+        self._send(raw.SIGCONT)
 
     def _await_descendants(self, announce: Callable[[list[int]], None] | None) -> None:
         told = False
@@ -154,7 +160,7 @@ class Supervisor:
                 announce(left)
                 told = True
             taken = raw.sigwaitinfo(self._taken)
-            if taken.si_signo != _SIGCHLD and taken.si_signo not in self._ignore:
+            if taken.si_signo != raw.SIGCHLD and taken.si_signo not in self._ignore:
                 for descendant in left:
                     os.kill(descendant, taken.si_signo)  # a child of ours, so its pid is its own
 
@@ -183,7 +189,7 @@ class _Terminal:
 
     def _set(self, group: int) -> bool:
         # From the background this is allowed only while SIGTTOU is blocked: tcsetpgrp(3).
-        mask = raw.pthread_sigmask(raw.SIG_BLOCK, [_SIGTTOU])
+        mask = raw.pthread_sigmask(raw.SIG_BLOCK, [raw.SIGTTOU])
         try:
             os.tcsetpgrp(self._fd, group)
         except OSError:

@@ -17,7 +17,7 @@ LAYERS = [
     "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
     "lockfile", "units", "elements", "tickets", "bells", "removal", "request", "grants", "waiting", "blocks",
     "census", "nesting", "survival", "existence", "deadlocks", "conversion", "holds", "locks", "several", "kinds",
-    "definitions", "survey", "signames", "dying", "programs", "supervisor", "running", "__init__", "compat", "cli",
+    "definitions", "survey", "programs", "supervisor", "signames", "dying", "running", "__init__", "compat", "cli",
     "__main__",
 ]  # fmt: skip
 """From the ground up: a module imports only those before it. Imports for annotations alone do not count."""

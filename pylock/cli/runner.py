@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from errno import ENOEXEC
 
-from .. import nesting, signames
+from .. import nesting
 from ..errors import LockTimeout
 from ..locks import Lock, lock
 from ..programs import CannotRun, find_program
-from ..supervisor import Supervisor, restore_signals
+from ..supervisor import FORWARDED, Supervisor, raw, restore_signals
 from . import complain
 from .options import UsageError
 from .wanted import refuse_contradictions, wanted_lock
@@ -28,8 +28,6 @@ SYSTEM_FILE = "/etc/pylock/config.toml"
 USER_FILE = "~/.config/pylock/config.toml"
 BUSY = 75
 """Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
-
-_raw = signames.raw
 
 
 class _Struck(BaseException):
@@ -71,7 +69,7 @@ class _Run:
         self._settings = settings
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
-        self._ignore = [signames.ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
+        self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
         self._first = wanted_lock(settings, name)
@@ -141,7 +139,7 @@ class _Run:
 
     def _wait(self, steps: Steps[Result]) -> Result:
         """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
-        before = {number: _raw.signal(number, _strike) for number in signames.FORWARDED if _is_default(number)}
+        before = {number: raw.signal(number, _strike) for number in FORWARDED if _is_default(number)}
         try:
             if self._settings.get("quiet"):
                 from ..fronts import drive
@@ -152,7 +150,7 @@ class _Run:
             return drive_announcing(steps, [part._request for part in self._wanted._parts])
         finally:
             for number, handler in before.items():
-                _raw.signal(number, handler)
+                raw.signal(number, handler)
 
     def _become_command(self, holds: tuple[Hold, ...], environment: dict[str, str]) -> NoReturn:
         for hold in holds:
@@ -174,6 +172,12 @@ class _Run:
     def _say(self, text: str) -> None:
         if self._settings.get("verbose"):
             complain(text)
+
+
+def _ignorable(signal: str) -> int:
+    from ..signames import ignorable  # with the names of all signals, which most commands never need
+
+    return ignorable(signal)
 
 
 def _die_of(signal: int) -> int:
@@ -199,7 +203,7 @@ def _strike(signal: int, frame: object) -> None:
 
 
 def _is_default(number: int) -> bool:
-    return _raw.getsignal(number) is not _raw.SIG_IGN
+    return raw.getsignal(number) is not raw.SIG_IGN
 
 
 def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
