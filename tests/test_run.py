@@ -281,7 +281,7 @@ def test_signal_at_a_moment_between(module: str, name: str, script: str, status:
 
 
 def test_second_signal_is_handed_on_too(start: Start) -> None:
-    program = "trap 'echo first; trap \"echo second; exit 4\" TERM' TERM; echo ready; while :; do sleep 0.01; done"
+    program = "trap 'trap \"echo second; exit 4\" TERM; echo first' TERM; echo ready; while :; do sleep 0.01; done"
     running = start("run", "x", "--", "sh", "-c", program)
     assert running.line() == "ready"
     running.signal(signal.SIGTERM)
