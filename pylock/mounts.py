@@ -44,17 +44,17 @@ UNKNOWN = Mount("/", "unknown", "unknown", frozenset())
 def mount_of(directory: str) -> Mount:
     """Return the mount that holds a directory; `UNKNOWN` where the kernel does not tell."""
     real = os.path.realpath(directory)
-    best = UNKNOWN
+    best = nearest = ""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
-                mount = _parse(line)
+                point = _unescape(line.split(" ", 5)[4])
                 # The last of several mounts on one point is the visible one.
-                if len(mount.point) >= len(best.point) and _is_below(real, mount.point):
-                    best = mount
+                if len(point) >= len(nearest) and _is_below(real, point):
+                    best, nearest = line, point
     except OSError:
         pass
-    return best
+    return _parse(best) if best else UNKNOWN
 
 
 def _is_below(path: str, point: str) -> bool:
