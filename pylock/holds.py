@@ -181,6 +181,11 @@ class Hold:
         """Every single hold, where there may be several."""
         return (self,)
 
+    def _pass_bell(self) -> None:
+        """Wake who waits and may have the lock together with this hold."""
+        if self._request.passes_bell_late and not is_free(self._fd, ANY_WAITER):
+            _ring_next(self._fd, self._request, self._request.mode)
+
     def _finish(self, failed: bool) -> None:
         """Release after a command that ended well, or ``failed``."""
         self.release()

@@ -115,6 +115,7 @@ class Request:
         "mode",
         "name",
         "opened",
+        "passes_bell_late",
         "path",
         "priority",
         "reason",
@@ -140,6 +141,8 @@ class Request:
         """Shown instead of this process's own command line."""
         self.kind = kind
         self.expected = expected
+        self.passes_bell_late = False
+        """Whether one who was granted it after a wait leaves it to the caller to wake those who may have it too."""
         self.create = create
         self.idle_lifespan = idle_lifespan
         self.path = os.path.join(directory.path, file_name(name))

@@ -66,16 +66,17 @@ class Supervisor:
 
     def run(
         self, program: str, command: list[str], environment: Mapping[str, str], keep: Iterable[int],
-        closed: Iterable[int] = (), announce: Callable[[list[int]], None] | None = None,
+        closed: Iterable[int], started: Callable[[], object], announce: Callable[[list[int]], None],
     ) -> int:  # fmt: skip
         """Run the command until it ends; return its wait status.
 
-        ``keep`` are descriptors that it inherits, ``closed`` those of 0 to 2 that it shall not have. ``announce`` is
-        told the pids of descendants that are waited for after the command's own end.
+        ``keep`` are descriptors that it inherits, ``closed`` those of 0 to 2 that it shall not have. ``started``
+        is called once it runs; ``announce`` is told the pids of descendants that are waited for after its own end.
         """
         if self._whole_tree:
             become_subreaper()
         self._child = self._start(program, command, environment, keep, closed)
+        started()
         if self._terminal is not None:
             self._terminal.hand_to(self._child)
         status = self._relay_until_ended()
@@ -146,7 +147,7 @@ class Supervisor:
         self._terminal.hand_to(self._child)
         self._send(raw.SIGCONT)
 
-    def _await_descendants(self, announce: Callable[[list[int]], None] | None) -> None:
+    def _await_descendants(self, announce: Callable[[list[int]], None]) -> None:
         told = False
         while True:
             try:
@@ -156,7 +157,7 @@ class Supervisor:
             if pid:
                 continue
             left = children()
-            if announce is not None and not told:
+            if not told:
                 announce(left)
                 told = True
             taken = raw.sigwaitinfo(self._taken)

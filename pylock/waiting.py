@@ -71,7 +71,7 @@ def _leave(fd: int, request: Request, granted: bool) -> None:
         leave_queue(fd, keep_seat=request.mode.seated)
     else:
         let_go(fd)
-    if not (granted and request.mode is EXCLUSIVE):
+    if not (granted and (request.mode is EXCLUSIVE or request.passes_bell_late)):
         # The bell may have rung for this waiter only: it is a baton.
         ring_next(fd, request, request.mode if granted else None)
 

@@ -41,7 +41,7 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize("module", LAYERS)
 def test_module_imports_only_what_lies_below(module: str) -> None:
     allowed = set(LAYERS[: LAYERS.index(module)])
-    files = sorted((PACKAGE / module).glob("*.py")) or [PACKAGE / f"{module}.py"]
+    files = sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
     for path in files:
         assert imports_of(path) <= allowed, path
 

@@ -76,6 +76,8 @@ class _Run:
         self._wanted = self._with_others(settings.get("others", ()))
         for part in self._wanted._parts:
             part._request.command = " ".join(command)
+            # Who waits to share the lock starts after this command, as it came after it.
+            part._request.passes_bell_late = not settings.get("exec")
 
     def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
         if not others:
@@ -106,7 +108,7 @@ class _Run:
         try:
             status = supervisor.run(
                 self._program, self._command, environment, [single._fd for single in holds], self._closed,
-                self._announce_descendants,
+                lambda: [single._pass_bell() for single in holds], self._announce_descendants,
             )  # fmt: skip
             failed = status != 0
         except OSError as error:

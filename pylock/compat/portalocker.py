@@ -361,17 +361,7 @@ class Lock(LockBase[IO[Any]]):
 class RLock(Lock):
     """A lock that the same object can acquire again; it is free when it was released as often."""
 
-    def __init__(
-        self,
-        filename: Filename,
-        mode: str = "a",
-        timeout: float | None = None,
-        check_interval: float = DEFAULT_CHECK_INTERVAL,
-        fail_when_locked: bool = DEFAULT_FAIL_WHEN_LOCKED,
-        flags: LockFlags = LOCK_METHOD,
-    ) -> None:
-        super().__init__(filename, mode, timeout, check_interval, fail_when_locked, flags)
-        self._acquire_count = 0
+    _acquire_count = 0
 
     def acquire(
         self,
@@ -396,9 +386,11 @@ class RLock(Lock):
 class TemporaryFileLock(Lock):
     """A lock whose file is there only while it is held. The file ``FILENAME.lock`` beside it is pylock's, and stays."""
 
+    _default_filename = ".lock"
+
     def __init__(
         self,
-        filename: Filename = ".lock",
+        filename: Filename | None = None,
         timeout: float | None = None,
         check_interval: float = DEFAULT_CHECK_INTERVAL,
         fail_when_locked: bool = True,
@@ -407,8 +399,8 @@ class TemporaryFileLock(Lock):
         raise_on_release_error: bool = False,
     ) -> None:
         super().__init__(
-            filename, "w", timeout, check_interval, fail_when_locked, flags,
-            raise_on_release_error=raise_on_release_error,
+            self._default_filename if filename is None else filename, "w", timeout, check_interval, fail_when_locked,
+            flags, raise_on_release_error=raise_on_release_error,
         )  # fmt: skip
         _temporary.add(self)
 
@@ -433,19 +425,7 @@ class PidFileLock(TemporaryFileLock):
     ``with`` does not raise AlreadyLocked: it gives the pid of the other holder, and None if the lock was granted.
     """
 
-    def __init__(
-        self,
-        filename: Filename = ".pid",
-        timeout: float | None = None,
-        check_interval: float = DEFAULT_CHECK_INTERVAL,
-        fail_when_locked: bool = True,
-        flags: LockFlags = LOCK_METHOD,
-        *,
-        raise_on_release_error: bool = False,
-    ) -> None:
-        super().__init__(
-            filename, timeout, check_interval, fail_when_locked, flags, raise_on_release_error=raise_on_release_error
-        )
+    _default_filename = ".pid"
 
     def read_pid(self) -> int | None:
         """Read the pid in the file; None if there is none, or something else."""
