@@ -26,6 +26,7 @@ from . import (
     contention,
     directory,
     handover,
+    kinds,
     memory,
     peers,
     sharing,
@@ -45,6 +46,7 @@ QUESTIONS: dict[str, Callable[[bool], list[Table]]] = {
     "contention": contention.tables,
     "bystanders": bystanders.tables,
     "sharing": sharing.tables,
+    "kinds": kinds.tables,
     "directory": directory.tables,
 }
 DESCRIPTORS = 8192
