@@ -16,7 +16,7 @@ from .errors import (
     WouldBlock,
 )
 from .holds import Hold
-from .lockfile import UNLIMITED, Definition
+from .layout import UNLIMITED, Definition
 from .locks import Lock, lock
 
 __version__ = "0.1.0"

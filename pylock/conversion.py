@@ -17,7 +17,8 @@ from .census import refusal, take_census
 from .descriptors import close
 from .errors import Deadlock, LockLost, LockTimeout
 from .grants import LET_GO, attempt_units, last_token, put_record
-from .lockfile import SLOT_SIZE, is_at, open_file, parse_line, seat_slot, unit_slot
+from .layout import SLOT_SIZE, parse_line, seat_slot, unit_slot
+from .lockfile import is_at, open_file
 from .modes import BY_CODE, NULL, SHARED, ModeRule, rule_of
 from .request import Kind, Request, check_seconds, make_request
 from .tickets import ANY_WAITER, take_seat

@@ -21,7 +21,7 @@ from .bytemap import EXCLUSIVE_LANE, SEAT_COUNT
 from .census import Holder, opened, shorten, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile, Deadlock
-from .lockfile import (
+from .layout import (
     FAIR,
     SLOT_SIZE,
     SUFFIX,

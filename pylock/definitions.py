@@ -9,20 +9,8 @@ from .byterange import let_go
 from .descriptors import close
 from .elements import check_elements, rearranged
 from .errors import DefinitionMismatch, LockError
-from .lockfile import (
-    KINDS,
-    LOCK,
-    POOL,
-    Definition,
-    Gone,
-    explained,
-    is_blank,
-    open_file,
-    put_header,
-    read_head,
-    read_header,
-    take_gate,
-)
+from .layout import KINDS, LOCK, POOL, Definition, Gone, is_blank, read_head, read_header
+from .lockfile import explained, open_file, put_header, take_gate
 from .removal import finish_removal
 from .request import Request, Terms, check_capacity, check_policy, make_request
 from .waiting import ring_next

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from .byterange import try_lock
-from .lockfile import ELEMENTS_SIZE, Definition, Places, quote
+from .layout import ELEMENTS_SIZE, Definition, Places, quote
 from .units import piece_lock
 
 TYPE_CHECKING = False

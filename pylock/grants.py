@@ -12,7 +12,8 @@ from os import pread, pwrite
 
 from .bytemap import ROOM, SEATS, UNIT_COUNT, UNITS
 from .byterange import let_go, try_lock, unlock
-from .lockfile import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, first_token, refresh, seat_slot, unit_slot
+from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, first_token, seat_slot, unit_slot
+from .lockfile import refresh
 from .modes import NULL
 from .tickets import take_seat
 from .units import fits, piece_lock, take_units

@@ -12,7 +12,8 @@ from .byterange import is_free, let_go
 from .descriptors import FRESH, HOT, close, put_away, take_idle
 from .errors import LockError, LockLost, NotHeld, Unsupported
 from .grants import attempt
-from .lockfile import Gone, explained, is_at, open_file
+from .layout import Gone
+from .lockfile import explained, is_at, open_file
 from .modes import NULL
 from .tickets import ANY_WAITER, PATIENCE, may_skip_queue
 

@@ -11,7 +11,7 @@ from .blocks import blocks_around, enter_block, is_inside, refuse_deadlock
 from .byterange import is_free
 from .errors import LockError, LockTimeout, NotHeld, WouldBlock
 from .holds import Hold, explain
-from .lockfile import Gone
+from .layout import Gone
 from .request import check_seconds, request_for
 from .tickets import ANY_HOLDER
 

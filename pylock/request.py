@@ -13,7 +13,7 @@ from . import process
 from .bytemap import LAST_PRIORITY, UNIT_COUNT
 from .directories import Directory, absolute, resolve
 from .errors import BadLockFile, DefinitionMismatch, LockError
-from .lockfile import (
+from .layout import (
     FAIR,
     LEAST_TOKEN,
     LOCK,
@@ -24,15 +24,13 @@ from .lockfile import (
     file_name,
     header_size,
     is_blank,
-    leave_gate,
-    put_header,
     read_head,
     read_header,
     record_tail,
     slots_start,
-    take_gate,
     write_header,
 )
+from .lockfile import leave_gate, put_header, take_gate
 from .modes import ModeRule, rule_of
 from .units import Pieces
 
@@ -192,7 +190,7 @@ class Request:
     def learn(self, fd: int) -> Terms:
         """Read the header and check the request against it; give the lock a definition if it has none.
 
-        Raises BadLockFile, DefinitionMismatch, `lockfile.Gone`, OSError.
+        Raises BadLockFile, DefinitionMismatch, `layout.Gone`, OSError.
         """
         header = self._header(fd)
         terms = self.terms

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "pylock"
 
 LAYERS = [
     "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
-    "lockfile", "units", "elements", "tickets", "bells", "removal", "request", "grants", "waiting", "blocks",
+    "layout", "lockfile", "units", "elements", "tickets", "bells", "removal", "request", "grants", "waiting", "blocks",
     "census", "nesting", "survival", "existence", "deadlocks", "conversion", "holds", "locks", "several", "kinds",
     "definitions", "survey", "programs", "supervisor", "signames", "dying", "running", "__init__", "compat", "cli",
     "__main__",

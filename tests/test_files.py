@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 import pylock
-from pylock import directories, lockfile, mounts, removal
+from pylock import directories, layout, mounts, removal
 
 NAMES = ["a/b", "a_b", "a%2Fb", ".", "..", "ä", "a\0b", "-", "x" * 300, "x" * 301, "ö" * 200, '"', "\udc80", " "]
 
@@ -29,7 +29,7 @@ def test_names_that_look_alike_are_different_locks() -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_file_name_is_injective_and_fits(one: str, other: str) -> None:
-    first, second = lockfile.file_name(one), lockfile.file_name(other)
+    first, second = layout.file_name(one), layout.file_name(other)
     assert (first == second) is (one == other)
     assert len(os.fsencode(first)) <= 255 - len(".16383")
     assert "/" not in first
@@ -44,15 +44,15 @@ def test_file_name_is_injective_and_fits(one: str, other: str) -> None:
 )
 def test_header_is_read_as_it_was_written(name: str, capacity: int | None, policy: str | None, defined: bool) -> None:
     definition = pylock.Definition(capacity, policy, defined)
-    raw = lockfile.write_header(name, definition)
-    assert len(raw) == lockfile.header_size(name)
+    raw = layout.write_header(name, definition)
+    assert len(raw) == layout.header_size(name)
     assert raw.endswith(b"\n")
-    assert lockfile.read_header(raw + b"more", name, "path") == definition
+    assert layout.read_header(raw + b"more", name, "path") == definition
 
 
 @given(st.text())
 def test_quoted_text_is_json(text: str) -> None:
-    raw = lockfile.quote(text).encode("utf-8", "surrogatepass")
+    raw = layout.quote(text).encode("utf-8", "surrogatepass")
     assert json.loads(raw.decode("utf-8", "surrogatepass")) == text
     assert len(raw.splitlines()) == 1
 
@@ -309,7 +309,7 @@ def test_removal_that_was_cut_short_is_finished_by_the_next_one(directory: Path)
     with pylock.lock("x"):
         pass
     with (directory / "x.lock").open("r+b") as file:
-        file.write(lockfile.REMOVED)
+        file.write(layout.REMOVED)
     with pylock.lock("x") as hold:
         hold.check()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import re
 import signal
 import threading
@@ -224,6 +225,22 @@ def test_plain_try_is_refused_and_names_the_holder(kind: Kind, directory: Path) 
     assert no_trace(directory)
 
 
+def test_refusal_goes_from_process_to_process_with_what_it_tells(kind: Kind) -> None:
+    with kind.blocker(), pytest.raises(library.WouldBlock) as caught:
+        kind.make().acquire_nowait()
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.name, again.holders) == (str(caught.value), caught.value.name, caught.value.holders)
+
+
+def test_who_would_wait_for_itself_is_told_so_at_once(kind: Kind, directory: Path) -> None:
+    with kind.blocker():
+        before = held()
+        with pytest.raises(library.Deadlock, match=r"the same thread holds it .* by the with block at"):
+            kind.make().acquire()
+        assert (held(), queued()) == (before, 0)
+    assert no_trace(directory)
+
+
 @pytest.mark.parametrize("name", SINGLE)
 def test_higher_priority_goes_first(name: str, executor: ThreadPoolExecutor) -> None:
     make, blocker = KINDS[name].blocker, KINDS[name].blocker
@@ -334,6 +351,24 @@ def test_release_twice_is_not_held(kind: Kind) -> None:
         lock.release()
     with pytest.raises(library.NotHeld):
         hold.check()
+
+
+@pytest.mark.parametrize("name", ["pool", "sequence", "transactional", "timestamp"])
+def test_hold_stays_in_its_mode(name: str) -> None:
+    with KINDS[name].make() as hold:
+        with pytest.raises(ValueError, match="which stays in its mode; only plain locks are converted"):
+            hold.convert("exclusive", 0)
+        hold.check()
+        assert refused(KINDS[name].make)
+
+
+def test_hold_whose_file_was_removed_by_hand_is_lost(kind: Kind) -> None:
+    hold = kind.make().acquire()
+    os.unlink(library.inspect(kind.waits_at).path)
+    with pytest.raises(library.LockLost, match=f'the lock "{kind.waits_at}" is lost: '):
+        hold.check()
+    hold.release()
+    kind.make().acquire_nowait().release()
 
 
 def test_hold_may_be_released_by_another_thread(kind: Kind, executor: ThreadPoolExecutor, directory: Path) -> None:

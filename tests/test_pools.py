@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import shutil
 import signal
 import tempfile
@@ -193,6 +194,14 @@ def test_more_than_there_are_is_a_mismatch_at_once() -> None:
     for acquire in (library.pool("p", weight=4).acquire_nowait, library.pool("p", weight=4).acquire):
         with pytest.raises(library.DefinitionMismatch, match=r"4 units .* can never be had: its capacity is 3"):
             acquire()
+
+
+def test_definition_goes_from_process_to_process() -> None:
+    red = take(*COLOURS)
+    definition = library.define("p", elements=["green", "white"])
+    red.release()
+    again = pickle.loads(pickle.dumps(definition))
+    assert (again, again.elements, again.kind, again.capacity) == (definition, ("green", "white"), "pool", 2)
 
 
 # Changing them
@@ -510,9 +519,10 @@ class PoolMachine(RuleBasedStateMachine):
         return True
 
     def granted(self, contender: Contender) -> None:
-        assert self.fits(contender.weight), "granted although there is not enough"
-        assert list(contender.hold.elements) == self.free()[: contender.weight], "not the first free ones"
+        fits, first = self.fits(contender.weight), self.free()[: contender.weight]
         self.given[contender] = contender.hold.elements
+        assert fits, "granted although there is not enough"
+        assert list(contender.hold.elements) == first, "not the first free ones"
 
     def settle(self) -> None:
         """Ring everybody, in an order that favours nobody, until nobody is granted any more."""

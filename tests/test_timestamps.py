@@ -19,7 +19,7 @@ from command import pylock
 
 import pylock as library
 from pylock.kinds import state, timestamps
-from pylock.lockfile import STATE_SIZE, header_size
+from pylock.layout import STATE_SIZE, header_size
 
 MICROSECONDS = "%Y%m%d-%H%M%S.#ffffff"
 SECONDS, MINUTES, HOURS = "%Y%m%d-%H%M%S", "%Y%m%d-%H%M", "%Y%m%d-%H"

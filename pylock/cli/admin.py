@@ -9,7 +9,7 @@ import time
 from .. import signames
 from ..definitions import define
 from ..directories import resolve
-from ..lockfile import UNLIMITED
+from ..layout import UNLIMITED
 from ..survey import LockStatus, inspect, status
 from . import complain
 from .options import UsageError

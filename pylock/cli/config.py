@@ -9,7 +9,7 @@ This module is not even imported where there is no file.
 
 from __future__ import annotations
 
-from ..lockfile import UNLIMITED
+from ..layout import UNLIMITED
 from .options import UsageError
 
 TYPE_CHECKING = False

@@ -151,7 +151,7 @@ def whole(text: str) -> int:
 
 
 def capacity(text: str) -> int:
-    from ..lockfile import UNLIMITED
+    from ..layout import UNLIMITED
 
     return UNLIMITED if text == "unlimited" else whole(text)
 

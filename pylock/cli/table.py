@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 
 from ..census import Contender, Holder, Waiter, shorten
-from ..lockfile import UNLIMITED
+from ..layout import UNLIMITED
 from ..survey import LockStatus
 
 _HEAD = ("LOCK", "USED", "WHO", "MODE", "WHAT", "PID", "HOST", "USER", "AGE", "COMMAND", "REASON")

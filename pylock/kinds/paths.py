@@ -16,7 +16,7 @@ from ..byterange import let_go, read_lock, try_lock, unlock, write_lock
 from ..enums import Mode
 from ..grants import LET_GO, Grant, attempt_plainly, last_token, put_record
 from ..holds import Hold
-from ..lockfile import PATH, seat_slot
+from ..layout import PATH, seat_slot
 from ..locks import Lock, check_timeout
 from ..modes import ALL, NULL, rule_of
 from ..modes import INTENTS as INTENT_RULES

@@ -13,7 +13,8 @@ from ..elements import check_elements, new_places
 from ..errors import DefinitionMismatch
 from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
-from ..lockfile import POOL, Definition, leave_gate, take_gate, unit_slot
+from ..layout import POOL, Definition, unit_slot
+from ..lockfile import leave_gate, take_gate
 from ..locks import Lock, check_timeout
 from ..request import Kind, check_whole, make_request
 from ..units import piece_lock
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ..grants import Grant
-    from ..lockfile import Places
+    from ..layout import Places
     from ..request import Request, Terms
 
 

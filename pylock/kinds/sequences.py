@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..byterange import is_free
 from ..grants import attempt_plainly, put_record
 from ..holds import Hold
-from ..lockfile import SEQUENCE, unit_slot
+from ..layout import SEQUENCE, unit_slot
 from ..locks import Lock, check_timeout
 from ..request import Kind, make_request
 from ..units import piece_lock

@@ -13,7 +13,8 @@ from errno import ENOSPC
 from typing import Any
 
 from ..errors import BadLockFile, LockError
-from ..lockfile import STATE_SIZE, checksum, leave_gate, parse_line, take_gate
+from ..layout import STATE_SIZE, checksum, parse_line
+from ..lockfile import leave_gate, take_gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

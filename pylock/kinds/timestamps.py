@@ -14,7 +14,7 @@ from time import localtime, strftime, time_ns
 from ..byterange import let_go
 from ..grants import LET_GO, attempt_plainly, put_record
 from ..holds import Hold
-from ..lockfile import TIMESTAMP, unit_slot
+from ..layout import TIMESTAMP, unit_slot
 from ..locks import Lock, check_timeout
 from ..request import Kind, make_request
 from .state import changed

@@ -1,0 +1,300 @@
+"""The lock file as text: its name, its first line, its records.
+
+    {"pylock":1,"name":"backup","capacity":null,"policy":null,"defined":false,"check":"5f1d0a3c"}      (header)
+    {"token":1795325640123457,"since":1795325712.004512,"pid":4711,"start":…,"host":"web1",…}          (slot 0)
+    …                                                                                                  (slot 1 …)
+
+The header's size follows from the name and the kind of lock; behind it a kind may keep a state of its own. Then come
+the slots, each one line of `SLOT_SIZE` bytes: slot 0 is the sole (exclusive or protected-write) holder's, slot 1 says
+how long the lock lives on unused, then come by turns the holder that begins at unit n and the contender in seat n.
+
+Invariants: nothing written here decides who holds. A slot counts only while its byte is locked. The header changes
+only under GATE, and carries a checksum, so that a torn one is noticed. A header that says "removed" is never
+changed again: its file has lost its name, or is about to.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+
+from .bytemap import UNIT_COUNT
+from .errors import BadLockFile
+
+FORMAT = 1
+SLOT_SIZE = 448
+UNLIMITED = UNIT_COUNT
+"""The capacity of a lock that any number may share."""
+
+SHARED_FIRST, FAIR = "shared-first", "fair"
+POLICIES = (SHARED_FIRST, FAIR)
+
+LEAST_TOKEN, MOST_TOKEN = 10**15, 10**16 - 1
+"""Tokens and times in records have 16 digits: as microseconds since 1970 that lasts until the year 2286."""
+
+LOCK, PATH, POOL, SEQUENCE, TIMESTAMP = "lock", "path", "pool", "sequence", "timestamp"
+STATE_SIZE = 1 << 14
+"""Of each of the two copies of its state that a sequence or timestamp keeps behind the header."""
+ELEMENTS_SIZE = 1 << 14
+"""Bytes of a pool's header that its elements may fill."""
+_HEADER_ROOM = {LOCK: 128, PATH: 128, POOL: ELEMENTS_SIZE, SEQUENCE: 128, TIMESTAMP: 128}
+KINDS = tuple(_HEADER_ROOM)
+
+SUFFIX = ".lock"
+_LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
+_LARGEST_HEADER = 1 << 26
+_CHECK_MODULUS = 4_294_967_291  # the largest prime below 2^32; a CRC would have to load a library
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+
+
+class Gone(Exception):
+    """The opened file is not the lock file any more: open the path again."""
+
+
+Places = tuple[tuple[str, int], ...]
+"""Elements of a pool, each with its unit."""
+
+
+class Definition:
+    """What a lock is: how many units it has and in what order waiters are served. Immutable."""
+
+    __slots__ = ("defined", "given_capacity", "given_policy", "kind", "leaving", "places")
+
+    given_capacity: int | None
+    """None as long as nobody has said a capacity."""
+    given_policy: str | None
+    defined: bool
+    """Whether `define` said it, and not the first lock() that came with a capacity or a policy."""
+    kind: str
+    """One of `KINDS`."""
+    places: Places
+    """Of a pool, in the order in which they are given out."""
+    leaving: Places
+    """Of a pool, elements that were taken out while somebody held them, so that they keep their units."""
+
+    def __init__(
+        self, capacity: int | None = None, policy: str | None = None, defined: bool = False, kind: str = LOCK,
+        places: Places = (), leaving: Places = (),
+    ) -> None:  # fmt: skip
+        set_field = object.__setattr__
+        set_field(self, "given_capacity", capacity)
+        set_field(self, "given_policy", policy)
+        set_field(self, "defined", defined)
+        set_field(self, "kind", kind)
+        set_field(self, "places", places)
+        set_field(self, "leaving", leaving)
+
+    def __setattr__(self, field: str, value: object) -> None:
+        raise AttributeError("a definition does not change; use pylock.define")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Definition) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        kind = "" if self.kind == LOCK else f" of a {self.kind}"
+        return f"<definition{kind} capacity={self.capacity} policy={self.policy}{' defined' * self.defined}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Definition, self._key()
+
+    def _key(self) -> tuple[int | None, str | None, bool, str, Places, Places]:
+        return self.given_capacity, self.given_policy, self.defined, self.kind, self.places, self.leaving
+
+    @property
+    def capacity(self) -> int:
+        """Units that shared holders may hold together; 0 is closed, `UNLIMITED` or all elements the default."""
+        most = len(self.places) if self.kind == POOL else UNLIMITED
+        return most if self.given_capacity is None else min(self.given_capacity, most)
+
+    @property
+    def policy(self) -> str:
+        return self.given_policy or SHARED_FIRST
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements of a pool, in the order in which they are given out; of another kind none."""
+        return tuple(element for element, _ in self.places)
+
+
+# Names
+
+
+def file_name(name: str) -> str:
+    """Return the lock file's name: the lock's own, percent-encoded; a long one cut, with its hash. Injective."""
+    raw = name.encode("utf-8", "surrogatepass")
+    plain = "".join(
+        chr(byte) if byte in _PLAIN and (place or byte != 0x2E) else f"%{byte:02X}" for place, byte in enumerate(raw)
+    )
+    if len(plain) > _LONGEST_PLAIN:
+        from hashlib import sha256
+
+        # "%+" begins no percent code, so that no plain name looks like this.
+        plain = f"{plain[:120]}%+{sha256(raw).hexdigest()}"
+    return plain + SUFFIX
+
+
+def quote(text: str) -> str:
+    """Write a JSON string. By hand, because to import json takes longer than a thousand locks."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() or ord(c) > 0xFFFF else f"\\u{ord(c):04x}" for c in text) + '"'
+
+
+# The header
+
+
+def header_size(name: str, kind: str = LOCK) -> int:
+    return -(-(len(quote(name).encode("utf-8", "surrogatepass")) + _HEADER_ROOM[kind]) // 256) * 256
+
+
+def slots_start(name: str, kind: str = LOCK) -> int:
+    """Return the offset of slot 0."""
+    return header_size(name, kind) + (2 * STATE_SIZE if kind in (SEQUENCE, TIMESTAMP) else 0)
+
+
+def write_header(name: str, definition: Definition) -> bytes:
+    capacity: int | str | None = definition.given_capacity
+    if capacity is None:
+        capacity = "null"
+    elif capacity == UNLIMITED:
+        capacity = '"unlimited"'
+    policy = f'"{definition.given_policy}"' if definition.given_policy else "null"
+    text = (
+        f'{{"pylock":{FORMAT},"name":{quote(name)},"capacity":{capacity},"policy":{policy}'
+        f',"defined":{"true" if definition.defined else "false"}'
+    )
+    if definition.kind != LOCK:
+        text += f',"kind":"{definition.kind}"{_pool_fields(definition) if definition.kind == POOL else ""}'
+    check = checksum(text.encode("utf-8", "surrogatepass"))
+    return _line(f'{text},"check":"{check:08x}"}}', header_size(name, definition.kind))
+
+
+def _pool_fields(definition: Definition) -> str:
+    elements, leaving = (
+        ",".join(f"{quote(element)}:{unit}" for element, unit in places)
+        for places in (definition.places, definition.leaving)
+    )
+    return f',"elements":{{{elements}}},"leaving":{{{leaving}}}'
+
+
+def checksum(text: bytes) -> int:
+    return int.from_bytes(text) % _CHECK_MODULUS
+
+
+REMOVED = b'{"pylock":1,"removed":true}\n'
+
+
+def _line(text: str, size: int) -> bytes:
+    return text.encode("utf-8", "surrogatepass").ljust(size - 1) + b"\n"
+
+
+def read_head(fd: int) -> bytes:
+    """Read the header of a file whose lock's name, and so the header's size, is not known."""
+    size = 4096
+    head = os.pread(fd, size, 0)
+    while len(head) == size and b"\n" not in head and size < _LARGEST_HEADER:
+        size *= 4
+        head = os.pread(fd, size, 0)
+    return head
+
+
+def is_blank(head: bytes) -> bool:
+    """Whether the file never got a header: new, truncated, or zeroed by a power cut."""
+    return not head.strip(b"\0")
+
+
+def read_header(head: bytes, name: str | None, path: str) -> Definition:
+    """Read what the file at path says of itself; with a name, check that it is this lock's file.
+
+    Raises Gone for a removed file, BadLockFile.
+    """
+    if head.startswith(REMOVED):
+        raise Gone
+    fields = parse_line(head)
+    if fields is None or not isinstance(fields.get("pylock"), int):
+        raise bad_file(path, "it does not begin with a pylock header")
+    if fields["pylock"] != FORMAT:
+        raise bad_file(path, f"it has format {fields['pylock']}, this pylock knows {FORMAT}; use a newer pylock")
+    if fields.get("kind", LOCK) not in KINDS:
+        raise bad_file(path, f"it is a {fields['kind']!r}, which this pylock does not know; use a newer pylock")
+    if name is not None and fields.get("name") != name:
+        raise bad_file(path, f"it is the file of the lock {fields.get('name')!r}, not of {name!r}")
+    definition = _definition(fields)
+    if definition is None or not head.startswith(write_header(str(fields["name"]), definition)):
+        raise bad_file(path, "its header is damaged or was edited by hand")
+    return definition
+
+
+def _definition(fields: dict[str, object]) -> Definition | None:
+    capacity = UNLIMITED if fields.get("capacity") == "unlimited" else fields.get("capacity")
+    policy = fields.get("policy")
+    if not isinstance(fields.get("name"), str):
+        return None
+    if capacity is not None and not (isinstance(capacity, int) and 0 <= capacity <= UNLIMITED):
+        return None
+    if policy is not None and policy not in POLICIES:
+        return None
+    return Definition(
+        capacity, policy, fields.get("defined") is True, str(fields.get("kind", LOCK)),
+        _places(fields.get("elements")), _places(fields.get("leaving")),
+    )  # fmt: skip
+
+
+def _places(units: object) -> Places:
+    """Read elements with their units; what makes no sense is left out, which the comparison of the header shows."""
+    if not isinstance(units, dict):
+        return ()
+    return tuple((element, unit) for element, unit in units.items() if isinstance(unit, int))
+
+
+def parse_line(raw: bytes) -> dict[str, object] | None:
+    """Parse the JSON object in the first line; None if there is none."""
+    import json
+
+    try:
+        fields = json.loads(raw.partition(b"\n")[0].decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def bad_file(path: str, why: str) -> BadLockFile:
+    return BadLockFile(
+        f"{path} cannot be used as a lock file: {why}; if no program uses it, remove it, else restore it", path=path
+    )
+
+
+# Records
+
+
+LIFE_SLOT = 1
+
+
+def unit_slot(unit: int) -> int:
+    return 2 + 2 * unit
+
+
+def seat_slot(seat: int) -> int:
+    return 3 + 2 * seat
+
+
+def first_token() -> int:
+    """Where a new file's tokens begin: at the time, so that they go on growing over a removed file."""
+    return min(max(time_ns() // 1000, LEAST_TOKEN), MOST_TOKEN)
+
+
+def record_tail(fields: dict[str, str | int], size: int) -> bytes:
+    """Write the unchanging part of a record, the longest texts cut until all fits into ``size`` bytes."""
+    while True:
+        parts = [f',"{key}":{quote(value) if isinstance(value, str) else value}' for key, value in fields.items()]
+        tail = f"{''.join(parts)}}}".encode("utf-8", "surrogatepass")
+        if len(tail) < size:
+            return tail.ljust(size - 1) + b"\n"
+        # What finds deadlocks is cut only where nothing else is left to cut.
+        texts = [(len(value), key) for key, value in fields.items() if isinstance(value, str)]
+        length, longest = max((text for text in texts if text[1] != "holds" and text[0] > 8), default=max(texts))
+        fields[longest] = str(fields[longest])[: min(length * 3 // 4, size)]
