@@ -16,12 +16,12 @@ from .byterange import is_free, let_go, try_lock, unlock
 from .census import refusal, take_census
 from .descriptors import close
 from .errors import Deadlock, LockLost, LockTimeout
-from .grants import LET_GO, attempt_units, last_token, put_record
+from .grants import ANY_WAITER, LET_GO, attempt_units, last_token, put_record
 from .layout import SLOT_SIZE, parse_line, seat_slot, unit_slot
 from .lockfile import is_at, open_file
 from .modes import BY_CODE, NULL, SHARED, ModeRule, rule_of
 from .request import Kind, Request, check_seconds, make_request
-from .tickets import ANY_WAITER, take_seat
+from .tickets import take_seat
 from .units import piece_lock
 from .waiting import ring_next, wait
 

@@ -10,18 +10,21 @@ import os
 from errno import ENOSPC
 from os import pread, pwrite
 
-from .bytemap import ROOM, SEATS, UNIT_COUNT, UNITS
-from .byterange import let_go, try_lock, unlock
+from .bytemap import END, PENDING, ROOM, SEATS, UNIT_COUNT, UNITS
+from .byterange import let_go, try_lock, unlock, write_lock
 from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, first_token, seat_slot, unit_slot
 from .lockfile import refresh
 from .modes import NULL
-from .tickets import take_seat
 from .units import fits, piece_lock, take_units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .request import Request
     from .units import Pieces
+
+ANY_WAITER = write_lock(PENDING, END)
+PATIENCE = 0.001
+"""Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
 
 LET_GO = unlock(ROOM, SEATS)
 _LET_GO_UNITS = unlock(UNITS, UNITS + UNIT_COUNT)
@@ -58,7 +61,11 @@ def attempt_plainly(fd: int, request: Request, seat: int | None) -> Grant | None
         offset = request.slots_start
     else:
         token = last_token(head, request)
-        if seat is None and (seat := take_seat(fd)) is None:
+        if seat is None:
+            from .tickets import take_seat  # with all that belongs to waiting, which most programs never need
+
+            seat = take_seat(fd)
+        if seat is None:
             let_go(fd, LET_GO)
             return None
         offset = request.slot_offset(seat_slot(seat))

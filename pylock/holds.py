@@ -11,11 +11,10 @@ from .blocks import all_blocks_around, enter_block, inside
 from .byterange import is_free, let_go
 from .descriptors import FRESH, HOT, close, put_away, take_idle
 from .errors import LockError, LockLost, NotHeld, Unsupported
-from .grants import attempt
+from .grants import ANY_WAITER, PATIENCE, attempt
 from .layout import Gone
 from .lockfile import explained, is_at, open_file
 from .modes import NULL
-from .tickets import ANY_WAITER, PATIENCE, may_skip_queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -271,6 +270,8 @@ class Hold:
         return False
 
     def _may_skip_queue(self) -> bool:
+        from .tickets import may_skip_queue
+
         request = self._request
         return request.mode is NULL or may_skip_queue(self._fd, request.mode, request.learn(self._fd).fair)
 

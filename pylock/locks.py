@@ -12,8 +12,8 @@ from .byterange import is_free
 from .errors import LockError, LockTimeout, NotHeld, WouldBlock
 from .holds import Hold, explain
 from .layout import Gone
+from .modes import ANY_HOLDER
 from .request import check_seconds, request_for
-from .tickets import ANY_HOLDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ Source of the matrix: VSI OpenVMS System Services Reference Manual, $ENQ, "Compa
 
 from __future__ import annotations
 
-from .bytemap import EXCLUSIVE_LANE, ROOM, SHARING_LANE, UNIT_COUNT, UNITS
+from .bytemap import EXCLUSIVE_LANE, ROOM, SEATS, SHARING_LANE, UNIT_COUNT, UNITS
 from .byterange import read_lock, write_lock
 
 
@@ -54,6 +54,9 @@ CONCURRENT_WRITE = ModeRule("CW", "concurrent_write", "NL CR CW /CR /CW", read_l
 SHARED = ModeRule("PR", "shared", "NL CR PR /CR /PR", None)
 PROTECTED_WRITE = ModeRule("PW", "protected_write", "NL CR /CR", write_lock(UNITS, _END_OF_UNITS), EXCLUSIVE_LANE)
 EXCLUSIVE = ModeRule("EX", "exclusive", "NL", write_lock(ROOM, _END_OF_UNITS), EXCLUSIVE_LANE)
+
+ANY_HOLDER = write_lock(ROOM, SEATS)
+"""What is locked if anybody holds the lock in any mode but null, or something below it."""
 
 ALL = (NULL, CONCURRENT_READ, CONCURRENT_WRITE, SHARED, PROTECTED_WRITE, EXCLUSIVE)
 

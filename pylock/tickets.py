@@ -21,7 +21,6 @@ from .bytemap import (
     LANE_BASES,
     LAST_PRIORITY,
     PENDING,
-    ROOM,
     SEAT_COUNT,
     SEATS,
     SHARING_LANE,
@@ -29,7 +28,7 @@ from .bytemap import (
     UNITS,
 )
 from .byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
-from .modes import CONCURRENT_READ, ModeRule
+from .modes import ANY_HOLDER, CONCURRENT_READ, ModeRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,11 +38,6 @@ _ARRIVAL_EPOCH = 1_577_836_800_000  # ms: 2020-01-01, so that 41 bits last until
 _ARRIVAL_MASK = (1 << (CLASS_SHIFT - ARRIVAL_SHIFT)) - 1
 _LANE_STOPS = (LANE_BASES[1], END)
 
-PATIENCE = 0.001
-"""Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
-
-ANY_WAITER = write_lock(PENDING, END)
-ANY_HOLDER = write_lock(ROOM, SEATS)
 _ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
 _ANY_PENDING = write_lock(PENDING, PENDING + 2)
 _LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))

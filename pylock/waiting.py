@@ -8,11 +8,11 @@ from . import process
 from .bells import Bell, is_unheard, ring
 from .byterange import is_free, let_go
 from .errors import NotHeld
-from .grants import attempt, put_record
+from .grants import PATIENCE, attempt, put_record
 from .layout import seat_slot
 from .lockfile import refresh
-from .modes import EXCLUSIVE
-from .tickets import ANY_HOLDER, PATIENCE, Ticket, leave_queue, seat_to_ring, take_seat
+from .modes import ANY_HOLDER, EXCLUSIVE
+from .tickets import Ticket, leave_queue, seat_to_ring, take_seat
 from .units import may_have_room
 
 TYPE_CHECKING = False

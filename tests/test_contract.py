@@ -13,7 +13,7 @@ import pytest
 from contender import Contender, until, waiting
 
 import pylock
-from pylock import tickets
+from pylock import grants
 from pylock import waiting as waiting_room
 
 SOLE = ["EX", "PW"]
@@ -226,7 +226,7 @@ def test_waiter_asks_for_little_cpu() -> None:
         finally:
             steps.close()
             hold._close()
-        assert slept[0] <= tickets.PATIENCE, "the first look is soon, to make newcomers queue"
+        assert slept[0] <= grants.PATIENCE, "the first look is soon, to make newcomers queue"
         assert all(seconds >= 0.1 for seconds in slept[1:])
 
 

@@ -257,8 +257,9 @@ def test_who_gives_up_on_one_level_holds_none_of_them(level: str, how: str, dire
 
     async def cancelled() -> None:
         waiter = asyncio.create_task(lock.acquire_async())
-        while not library.inspect(level).waiters:
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(20):
+            while not library.inspect(level).waiters:
+                await asyncio.sleep(0.001)
         waiter.cancel()
         await waiter
 

@@ -65,6 +65,10 @@ def complain(text: str) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["run"]:
+        from .run_options import RUN
+
+        return _carry_out(RUN, words[1:])
     from .commands import ALL
 
     if not words or words[0] in ("--help", "-h", "help"):

@@ -1,7 +1,11 @@
 #!python
 """Installed as the command ``pylock``. Written by hand, because the script that installers generate imports re."""
 
-from pylock.cli import console
+import gc
+
+gc.set_threshold(100_000)  # a start makes no garbage, and to look for it takes as long as to import five modules
+
+from pylock.cli import console  # noqa: E402
 
 if __name__ == "__main__":
     console()

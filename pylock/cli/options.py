@@ -174,3 +174,7 @@ def exit_code(text: str) -> int:
     if not 0 <= code <= 255:
         raise ValueError(f"{text} is not an exit status; use 0 to 255")
     return code
+
+
+DIRECTORY = Option("directory", "d", "DIR", "lock directory; by default $PYLOCK_DIR, else the user's own")
+HELP = Option("help", "h", help="show this help")
