@@ -6,30 +6,39 @@ import os
 import stat
 
 from .errors import LockError, Unsupported
-from .mounts import Mount, mount_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
+    from .mounts import Mount
+
 
 class Directory:
     """A lock directory that was looked at once and found fit."""
 
-    __slots__ = ("file_mode", "mount", "path", "private", "remote")
+    __slots__ = ("_mount", "file_mode", "path", "private", "remote")
 
-    def __init__(self, path: str, mode: int, mount: Mount) -> None:
+    def __init__(self, path: str, mode: int, mount: Mount | None) -> None:
         self.path = path
         self.file_mode = stat.S_IMODE(mode) & 0o666
         """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
         self.private = not mode & 0o077
         """Whether nobody else can put a file here."""
-        self.mount = mount
-        self.remote = mount.remote
+        self._mount = mount
+        self.remote = mount is not None and mount.remote
+
+    @property
+    def mount(self) -> Mount:
+        """Which file system it is on."""
+        return self._mount or _mount_of(self.path)
 
 
 _OWN = "/.local/state/pylock"
 """Of the user's own lock directory, below the home directory that the password database names."""
+
+_SHARED_DISKS = ("/sys/fs/gfs2", "/sys/fs/ocfs2")
+"""Where the kernel shows file systems that have a disk, and yet are in use by several hosts."""
 
 _known: dict[str, Directory] = {}
 
@@ -89,14 +98,28 @@ def _look_at(path: str) -> Directory:
         raise NotADirectoryError(20, "lock directory is not a directory", path)
     if own:
         _refuse_strangers(path)
-    mount = mount_of(path)
-    if mount.locks_stay_on_this_host:
+    mount = None if _is_on_own_disk(status) else _mount_of(path)
+    if mount is not None and mount.locks_stay_on_this_host:
         raise Unsupported(
             f"{path} is mounted from {mount.source} with locks kept on this host, so that other hosts would not see"
             " them; mount it without nolock and local_lock",
             path=path,
         )
     return Directory(path, status.st_mode, mount)
+
+
+def _is_on_own_disk(status: os.stat_result) -> bool:
+    """Whether only this host has the file system, as far as that shows without the table of mounts, which is long.
+
+    Source: Linux devices.txt: major number 0 is for file systems without a disk, such as those of a network.
+    """
+    return os.major(status.st_dev) != 0 and not any(os.path.exists(path) for path in _SHARED_DISKS)
+
+
+def _mount_of(path: str) -> Mount:
+    from .mounts import mount_of
+
+    return mount_of(path)
 
 
 def _own_path_or_none() -> str | None:

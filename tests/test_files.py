@@ -265,10 +265,24 @@ def test_mount_table_is_understood() -> None:
 
 def test_mount_that_hides_locks_from_other_hosts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mount = mounts.Mount("/mnt", "nfs", "server:/export", frozenset(["nolock"]))
-    monkeypatch.setattr(directories, "mount_of", lambda path: mount)
+    monkeypatch.setattr(mounts, "mount_of", lambda path: mount)
+    monkeypatch.setattr(os, "major", lambda device: 0)  # as a file system without a disk has
     (tmp_path / "nfs").mkdir()
     with pytest.raises(pylock.Unsupported, match="mounted from server:/export with locks kept on this host"):
         pylock.lock("x", directory=tmp_path / "nfs")
+
+
+def test_disk_that_several_hosts_share_is_looked_up_in_the_table_of_mounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "gfs2"
+    shared.mkdir()
+    monkeypatch.setattr(os, "major", lambda device: 253)
+    monkeypatch.setattr(mounts, "mount_of", lambda path: mounts.Mount("/", "gfs2", "/dev/san", frozenset()))
+    assert not directories._look_at(str(tmp_path)).remote
+    monkeypatch.setattr(directories, "_SHARED_DISKS", (str(shared),))
+    assert directories._look_at(str(tmp_path)).remote
+    assert directories._look_at(str(tmp_path)).mount.type == "gfs2"
 
 
 def test_clean_removes_what_is_idle_and_keeps_the_rest(directory: Path) -> None:
