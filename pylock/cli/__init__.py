@@ -98,9 +98,9 @@ def _carry_out(command: Command, words: list[str]) -> int:
 
         print(help_text(command))
         return 0
-    if rest is not None and not command.takes_command:
+    if rest is not None and not command.exit_codes:
         operands += rest
     carry_out = getattr(__import__(module, fromlist=[function]), function)
-    if command.takes_command:
+    if command.exit_codes:
         return int(carry_out(values, operands, rest))
     return int(carry_out(values, operands))

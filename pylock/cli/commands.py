@@ -90,12 +90,3 @@ FLOM = Command(
 )
 
 ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
-
-EXIT_CODES = (
-    ("0-255", "the command's own exit status"),
-    ("75", "the lock was busy, or was not had in time (changed by --busy-exit-code)"),
-    ("125", "the request can never be met, wrong usage, or pylock itself failed"),
-    ("126", "the command is not executable"),
-    ("127", "the command was not found"),
-    ("128+n", "the command, or pylock while it waited, died of signal n (pylock dies of it too)"),
-)

@@ -83,7 +83,14 @@ FLOM = Command(
         ("pylock flom -r red.green.blue -- echo", "prints the element that was free"),
         ("pylock flom --ignore-signal=SIGTERM -- ./deploy", "let go only after the command has cleaned up"),
     ),
-    takes_command=True,
+    exit_codes=(
+        ("0-255", "the command's own exit status"),
+        (str(ABSENT), "with -e no -o 0: nobody uses the resource"),
+        (str(CANNOT_RUN), "the command cannot be run"),
+        (str(BUSY), "the resource was busy, or was not had in time"),
+        (str(FAILED), "the request can never be met, wrong usage, or pylock itself failed"),
+        ("128+n", "the command, or pylock while it waited, died of signal n (pylock dies of it too)"),
+    ),
 )  # fmt: skip
 
 

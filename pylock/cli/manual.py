@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .. import __version__
-from .commands import ALL, EXIT_CODES
+from .commands import ALL
 from .options import Command, Option, UsageError
+from .run_options import EXIT_CODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def help_text(command: Command) -> str:
         lines += ["", "Examples:"]
         for example, what in command.examples:
             lines += [f"  {example}", f"      {what}"]
-    if command.takes_command:
-        lines += ["", "Exit status:", *(f"  {code:<8}{what}" for code, what in EXIT_CODES)]
+    if command.exit_codes:
+        lines += ["", "Exit status:", *(f"  {code:<8}{what}" for code, what in command.exit_codes)]
     return "\n".join(lines)
 
 

@@ -45,11 +45,11 @@ class Option:
 class Command:
     """One command of pylock: its options, its operands, and the function that carries it out (module:name)."""
 
-    __slots__ = ("examples", "help", "name", "operands", "options", "raw", "run", "takes_command")
+    __slots__ = ("examples", "exit_codes", "help", "name", "operands", "options", "raw", "run")
 
     def __init__(
         self, name: str, operands: str, help: str, run: str, options: tuple[Option, ...],
-        examples: tuple[tuple[str, str], ...] = (), takes_command: bool = False, raw: bool = False,
+        examples: tuple[tuple[str, str], ...] = (), exit_codes: tuple[tuple[str, str], ...] = (), raw: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.operands = operands
@@ -57,7 +57,8 @@ class Command:
         self.run = run
         self.options = options
         self.examples = examples
-        self.takes_command = takes_command
+        self.exit_codes = exit_codes
+        """Of a command that runs another one, which stands behind ``--``."""
         self.raw = raw
         """Whether it gets its words as they are."""
 

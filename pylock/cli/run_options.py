@@ -7,6 +7,15 @@ from .options import DIRECTORY, HELP, Command, Option, capacity, exit_code, seco
 _LOCK, _KIND, _WAIT = "What to lock", "Other kinds of locks", "How to wait"
 _COMMAND, _OUTPUT = "How to run the command", "Output and settings"
 
+EXIT_CODES = (
+    ("0-255", "the command's own exit status"),
+    ("75", "the lock was busy, or was not had in time (changed by --busy-exit-code)"),
+    ("125", "the request can never be met, wrong usage, or pylock itself failed"),
+    ("126", "the command is not executable"),
+    ("127", "the command was not found"),
+    ("128+n", "the command, or pylock while it waited, died of signal n (pylock dies of it too)"),
+)
+
 RUN = Command(
     "run",
     "[NAME] -- COMMAND [ARG...]",
@@ -108,5 +117,5 @@ RUN = Command(
         ("pylock run --sequence orders -- sh -c 'echo $PYLOCK_VALUE'", "1, 2, 3, ..."),
         ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while the command cleans up after a kill"),
     ),
-    takes_command=True,
+    exit_codes=EXIT_CODES,
 )
