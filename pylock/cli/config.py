@@ -9,14 +9,20 @@ This module is not even imported where there is no file.
 
 from __future__ import annotations
 
-from ..layout import UNLIMITED
+from ..bytemap import LAST_PRIORITY
+from ..layout import POLICIES, UNLIMITED
+from ..modes import ALL, rule_of
+from ..signames import ignorable
 from .options import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from .options import Values
+
+    Check = Callable[[Any], bool]
 
 
 def load_settings(files: list[str]) -> Values:
@@ -90,8 +96,28 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_whole(least: int, most: int) -> Check:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _accepted_by(check: Callable[[Any], object]) -> Check:
+    """What the check takes without an error."""
+
+    def is_accepted(value: object) -> bool:
+        try:
+            check(value)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    return is_accepted
+
+
+def _ignorable_all(signals: object) -> None:
+    if not isinstance(signals, list):
+        raise TypeError
+    for signal in signals:
+        ignorable(signal)
 
 
 def _is_seconds(value: object) -> bool:
@@ -102,37 +128,32 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str | int) for item in value)
-
-
 def _is_capacity(value: object) -> bool:
-    return value == "unlimited" or (_is_whole(value) and isinstance(value, int) and value >= 0)
+    return value == "unlimited" or _is_whole(0, UNLIMITED)(value)
 
 
-_Key = tuple[str, "Callable[[object], bool]", str]
+_Key = tuple[str, "Check", str]
+_POLICY: _Key = ("policy", POLICIES.__contains__, " or ".join(POLICIES))
+_CAPACITY: _Key = ("capacity", _is_capacity, 'a whole number or "unlimited"')
 _KEYS: dict[str, dict[str, _Key]] = {
     "resource": {
         "name": ("name", _is_text, "a text"),
-        "mode": ("mode", _is_text, "the name of a mode"),
+        "mode": ("mode", _accepted_by(rule_of), f"a mode: {', '.join(rule.name for rule in ALL)}"),
         "timeout": ("timeout", _is_seconds, "a number of seconds"),
         "create": ("create", _is_flag, "true or false"),
         "idle_lifespan": ("idle_lifespan", _is_seconds, "a number of seconds"),
-        "weight": ("weight", _is_whole, "a whole number"),
-        "capacity": ("capacity", _is_capacity, 'a whole number or "unlimited"'),
-        "policy": ("policy", _is_text, "shared-first or fair"),
-        "priority": ("priority", _is_whole, "a whole number"),
+        "weight": ("weight", _is_whole(1, UNLIMITED), "a whole number from 1 on"),
+        "capacity": _CAPACITY,
+        "policy": _POLICY,
+        "priority": ("priority", _is_whole(-LAST_PRIORITY, LAST_PRIORITY), "a whole number from -63 to 63"),
         "reason": ("reason", _is_text, "a text"),
         "directory": ("directory", _is_text, "a path"),
     },
     "monitor": {
-        "ignored_signals": ("ignore_signals", _is_texts, 'a list of signals such as ["SIGTERM"]'),
+        "ignored_signals": ("ignore_signals", _accepted_by(_ignorable_all), 'a list of signals such as ["SIGTERM"]'),
         "new_group": ("new_group", _is_flag, "true or false"),
-        "wait_for": ("wait_for", _is_text, "command or tree"),
+        "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
         "quiet": ("quiet", _is_flag, "true or false"),
     },
 }
-_DEFINITION_KEYS: dict[str, _Key] = {
-    "capacity": ("capacity", _is_capacity, 'a whole number or "unlimited"'),
-    "policy": ("policy", _is_text, "shared-first or fair"),
-}
+_DEFINITION_KEYS: dict[str, _Key] = {"capacity": _CAPACITY, "policy": _POLICY}
