@@ -6,10 +6,12 @@ import json
 import os
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
+from contender import waiting
 from hypothesis import given, settings
 
 import pylock
@@ -270,6 +272,23 @@ def test_mount_that_hides_locks_from_other_hosts_is_refused(tmp_path: Path, monk
     (tmp_path / "nfs").mkdir()
     with pytest.raises(pylock.Unsupported, match="mounted from server:/export with locks kept on this host"):
         pylock.lock("x", directory=tmp_path / "nfs")
+
+
+def test_file_removed_by_hand_during_a_long_wait_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pylock import holds
+
+    monkeypatch.setattr(holds, "_LONG", 0.0)
+    old = pylock.lock("x").acquire()
+    with ThreadPoolExecutor() as pool:
+        waiter = pool.submit(pylock.lock("x").acquire)
+        waiting("x", 1)
+        (directory / "x.lock").unlink()
+        new = pylock.lock("x").acquire()
+        old.release()
+        waiting("x", 1)
+        assert not waiter.done(), "it was granted the dead file, and queues up at the new one"
+        new.release()
+        waiter.result(10).release()
 
 
 def test_disk_that_several_hosts_share_is_looked_up_in_the_table_of_mounts(
