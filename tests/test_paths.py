@@ -406,6 +406,18 @@ def test_waiter_on_a_level_keeps_off_who_comes_above_it(executor: ThreadPoolExec
     above.result(10).release()
 
 
+def test_waiter_for_a_node_does_not_keep_off_who_goes_below_it(executor: ThreadPoolExecutor) -> None:
+    """Nothing of what it tried stays locked while it waits."""
+    take("/a/b").release()
+    holder = take("/a", "CR")
+    waiter = executor.submit(library.path_lock("/a").acquire)
+    waiting("/a", 1)
+    with library.path_lock("/a/b", "PW"):
+        assert sorted(str(seen.below) for seen in library.inspect("/a").holders) == ["/a/b", "None"]
+    holder.release()
+    waiter.result(10).release()
+
+
 @pytest.mark.parametrize("policy", ["shared-first", "fair"])
 def test_policy_of_a_level_says_whether_newcomers_below_pass_who_waits_for_it(
     policy: str, executor: ThreadPoolExecutor

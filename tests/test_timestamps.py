@@ -18,6 +18,7 @@ import pytest
 from command import pylock
 
 import pylock as library
+from pylock import waiting
 from pylock.kinds import state, timestamps
 from pylock.layout import STATE_SIZE, header_size
 
@@ -178,7 +179,7 @@ def test_waiter_sleeps_until_the_tick_and_not_longer(clock: Clock) -> None:
     lock = library.timestamp("t", SECONDS)
     hold = lock._hold_type(lock._request)
     assert not hold._take()
-    steps = library.waiting.wait(hold._fd, hold._request, None)
+    steps = waiting.wait(hold._fd, hold._request, None)
     slept = [next(steps)[1], steps.send(False)[1]]
     clock.move(milliseconds=60)
     slept.append(steps.send(False)[1])
@@ -239,7 +240,7 @@ def test_who_waits_for_a_clock_that_is_set_back_does_not_poll(clock: Clock) -> N
     lock = library.timestamp("t", SECONDS)
     hold = lock._hold_type(lock._request)
     assert not hold._take()
-    steps = library.waiting.wait(hold._fd, hold._request, None)
+    steps = waiting.wait(hold._fd, hold._request, None)
     slept = [next(steps)[1], *(steps.send(False)[1] for _ in range(3))]
     steps.close()
     hold._close()

@@ -12,7 +12,6 @@ from ..programs import CannotRun, find_program
 from ..supervisor import FORWARDED, Supervisor, raw, restore_signals
 from . import complain
 from .options import UsageError
-from .wanted import refuse_contradictions, wanted_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +28,10 @@ USER_FILE = "~/.config/pylock/config.toml"
 BUSY = 75
 """Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
 
+_OTHER_KINDS = frozenset(("any_of", "tree", "sequence", "transactional", "timestamp"))
+_PLAIN = ("weight", "capacity", "priority", "policy", "reason", "directory", "create", "idle_lifespan")
+"""What a plain lock takes as it is."""
+
 
 class _Struck(BaseException):
     """A signal came while the lock was waited for."""
@@ -44,7 +47,10 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         raise UsageError('the command is missing: pylock run [OPTIONS] [NAME] -- COMMAND [ARG...]; mind the "--"')
     if len(operands) > 1:
         raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
-    refuse_contradictions(values, operands)
+    if not _OTHER_KINDS.isdisjoint(values):
+        from .other_kinds import refuse_contradictions
+
+        refuse_contradictions(values, operands)
     _refuse_with_exec(values)
     settings = _settings(values)
     name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
@@ -72,7 +78,7 @@ class _Run:
         self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
-        self._first = wanted_lock(settings, name)
+        self._first = _wanted_lock(settings, name)
         self._wanted = self._with_others(settings.get("others", ()))
         for part in self._wanted._parts:
             part._request.command = " ".join(command)
@@ -174,6 +180,18 @@ class _Run:
     def _say(self, text: str) -> None:
         if self._settings.get("verbose"):
             complain(text)
+
+
+def _wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
+    """Return the lock that the settings describe."""
+    settings = settings.get("locks", {}).get(settings.get("tree", name), {}) | settings
+    implied = "shared" if "capacity" in settings or "weight" in settings else "exclusive"
+    mode = str(settings.get("mode") or implied)
+    if not _OTHER_KINDS.isdisjoint(settings):
+        from .other_kinds import lock_of_kind
+
+        return lock_of_kind(settings, name, mode)
+    return lock(name, mode, **{key: settings[key] for key in _PLAIN if key in settings})
 
 
 def _ignorable(signal: str) -> int:

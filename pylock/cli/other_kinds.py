@@ -1,14 +1,14 @@
-"""What ``pylock run`` is to lock: from option values to a lock of the right kind."""
+"""``pylock run`` with another kind of lock than a plain one: which options go together, and what they make."""
 
 from __future__ import annotations
 
-from ..locks import Lock, lock
 from .options import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..locks import Lock
     from ..several import Composite
     from .options import Values
 
@@ -37,10 +37,8 @@ def _spelled(name: str) -> str:
     return "a mode" if name == "mode" else f"--{name.replace('_', '-')}"
 
 
-def wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
+def lock_of_kind(settings: Values, name: str, mode: str) -> Lock | Composite[Any]:
     """Return the lock that the settings describe."""
-    definition = settings.get("locks", {}).get(settings.get("tree", name), {})
-    settings = definition | settings
     common = _some(settings, "priority", "policy", "reason", "directory", "create")
     if "any_of" in settings:
         from ..kinds.pools import pool
@@ -49,21 +47,14 @@ def wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
     if "tree" in settings:
         from ..kinds.paths import path_lock
 
-        return path_lock(settings["tree"], _mode(settings), **common, **_some(settings, "idle_lifespan"))
+        return path_lock(settings["tree"], mode, **common, **_some(settings, "idle_lifespan"))
     if "sequence" in settings:
         from ..kinds.sequences import sequence
 
         return sequence(name, **common, **_some(settings, "capacity", "transactional"))
-    if "timestamp" in settings:
-        from ..kinds.timestamps import timestamp
+    from ..kinds.timestamps import timestamp
 
-        return timestamp(name, settings["timestamp"], **common, **_some(settings, "capacity"))
-    return lock(name, _mode(settings), **common, **_some(settings, "weight", "capacity", "idle_lifespan"))
-
-
-def _mode(settings: Values) -> str:
-    implied = "shared" if "capacity" in settings or "weight" in settings else "exclusive"
-    return str(settings.get("mode") or implied)
+    return timestamp(name, settings["timestamp"], **common, **_some(settings, "capacity"))
 
 
 def _some(settings: Values, *names: str) -> Values:
