@@ -24,6 +24,9 @@ Block = tuple["Request", int, object, "CodeType", int]
 The line is worked out only for an error: that takes as long as a lock.
 """
 
+Whoever = tuple[int, object]
+"""A thread and, in it, an asyncio task or None."""
+
 inside: dict[int, Block] = {}
 """The block of each hold that a ``with`` block has, by the hold's descriptor."""
 
@@ -36,11 +39,16 @@ def current_task() -> object:
     return None if asyncio is None or asyncio._get_running_loop() is None else asyncio.current_task()
 
 
-def enter_block(fd: int, request: Request, depth: int) -> None:
-    """Note that the caller's caller, ``depth`` frames up, is inside the lock opened as fd."""
+def whoami() -> Whoever:
+    return get_ident(), current_task() if "asyncio" in sys.modules else None
+
+
+def enter_block(fd: int, request: Request, depth: int) -> Whoever:
+    """Note that the caller's caller, ``depth`` frames up, is inside the lock opened as fd; return who that is."""
     frame = sys._getframe(depth)
-    task = current_task() if "asyncio" in sys.modules else None
-    inside[fd] = request, get_ident(), task, frame.f_code, frame.f_lasti
+    thread, task = who = whoami()
+    inside[fd] = request, thread, task, frame.f_code, frame.f_lasti
+    return who
 
 
 def note_taken(fd: int, request: Request) -> None:
@@ -59,12 +67,6 @@ def change_block(fd: int, request: Request) -> None:
 def leave_block(fd: int) -> None:
     """Forget it: the hold may be released by anybody from now on."""
     inside.pop(fd, None)
-
-
-def is_inside(fd: int) -> bool:
-    """Whether this thread and task has a block by that hold."""
-    block = inside.get(fd)
-    return block is not None and block[1] == get_ident() and block[2] is current_task()
 
 
 def all_blocks_around(waits_as_task: bool) -> dict[int, Block]:

@@ -22,7 +22,7 @@ from .lockfile import is_at, open_file
 from .modes import BY_CODE, NULL, SHARED, ModeRule, rule_of
 from .request import Kind, Request, check_seconds, make_request
 from .tickets import take_seat
-from .units import piece_lock
+from .units import piece_lock, take_units
 from .waiting import ring_next, wait
 
 TYPE_CHECKING = False
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .units import Pieces
 
 _END_OF_UNITS = UNITS + UNIT_COUNT
-_NOT_ROOM, _NOT_UNITS = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)
-_LEFT_OVER = {"CR": _NOT_ROOM, "CW": _NOT_UNITS, "PW": _NOT_UNITS}
+_LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)
+_LEFT_OVER = {"CR": _LEAVE_UNITS, "CW": _LEAVE_ROOM, "PW": _LEAVE_ROOM}
 """What a holder lets go of once it has the bytes of a mode that takes only some."""
 _LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
 
@@ -107,6 +107,8 @@ class _Conversion(Kind):
 
     def _change(self, fd: int, request: Request) -> Grant | None:
         rule = self._rule
+        if not self._hold._is_alive():  # another thread has released it meanwhile
+            raise self._hold._not_held()
         if self.starts and not request.learn(fd).limit:
             return None
         pieces: Pieces | None = None
@@ -126,15 +128,21 @@ class _Conversion(Kind):
     def _units(self, fd: int, request: Request) -> Pieces | None:
         """Take one unit; who has them all keeps the first."""
         if self._now.seated and self._now.code != "CW":
-            grant = attempt_units(fd, request)
-            if grant is not None:
-                let_go(fd, _NOT_UNITS)
-            return grant and grant[1]
+            pieces = self._free_units(fd, request)
+            if pieces is not None:
+                let_go(fd, _LEAVE_ROOM)
+            return pieces
         if not try_lock(fd, piece_lock(0, 1)):
             return None
-        let_go(fd, _NOT_UNITS)
+        let_go(fd, _LEAVE_ROOM)
         let_go(fd, unlock(UNITS + 1, _END_OF_UNITS))
         return ((0, 1),)
+
+    def _free_units(self, fd: int, request: Request) -> Pieces | None:
+        if request.learn(fd).limit or self.starts:
+            grant = attempt_units(fd, request)
+            return grant and grant[1]
+        return take_units(fd, 1, UNIT_COUNT)  # a closed lock does not keep its holders from changing
 
     def _written(self, fd: int, request: Request, pieces: Pieces | None) -> Grant:
         """Make it known, to the hold first: its bytes have changed whatever happens now."""

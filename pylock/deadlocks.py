@@ -80,7 +80,7 @@ class Watch:
         me = next((waiter for waiter in waiters if (waiter.inode, waiter.seat) == (inode, seat)), None)
         cycle = _cycle_of(me, _Stuck(waiters)) if me else []
         seen = frozenset(waiter.identity for waiter in cycle)
-        if seen and seen == self._seen and max(cycle, key=_Waiter.age) is me:
+        if seen and seen == self._seen and max((waiter for waiter in cycle if waiter.holds), key=_Waiter.age) is me:
             raise Deadlock(_text(cycle), name=request.name, cycle=tuple(str(waiter) for waiter in cycle))
         self._pause = _SECOND_LOOK if seen != self._seen else min(self._pause * 2, _LAST_LOOK)
         self._seen = seen
@@ -91,7 +91,12 @@ class Watch:
 def watch(around: dict[int, Block], above: list[OuterHold], request: Request) -> Watch:
     """Return the watch for a waiter inside these blocks, whose process runs under the locks ``above``."""
     pid = os.getpid()
-    held = [(os.fstat(fd).st_ino, block[0].mode.code, block[0].weight, pid) for fd, block in around.items()]
+    held = []
+    for fd, block in around.items():
+        try:
+            held.append((os.fstat(fd).st_ino, block[0].mode.code, block[0].weight, pid))
+        except OSError:
+            continue  # another thread has released it just now
     directories = {request.directory.path, *(block[0].directory.path for block in around.values())}
     for outer_pid, code, weight, path in above:
         try:
@@ -175,13 +180,19 @@ def _parsed(text: str, own_pid: int) -> Iterator[Held]:
 def _all_waiters(directories: Iterable[Directory]) -> Iterator[_Waiter]:
     """Read everybody who waits in the directories; the bells show in which files to look."""
     for directory in directories:
-        names = {name.rpartition(".")[0] for name in os.listdir(directory.path)}
-        for name in names:
+        for name in _names_with_bells(directory.path):
             if name.endswith(SUFFIX):
                 try:
                     yield from _waiters_of(os.path.join(directory.path, name), directory)
                 except (OSError, BadLockFile, Gone, KeyError):  # somebody else's, or being changed just now
                     continue
+
+
+def _names_with_bells(path: str) -> set[str]:
+    try:
+        return {name.rpartition(".")[0] for name in os.listdir(path)}
+    except OSError:  # it may be used, but not listed
+        return set()
 
 
 def _waiters_of(path: str, directory: Directory) -> list[_Waiter]:
@@ -204,23 +215,34 @@ class _Stuck:
     """Those who wait for ever, and for whom."""
 
     def __init__(self, waiters: list[_Waiter]) -> None:
-        self.waiters = list(waiters)
+        self.waiters = set(waiters)
         self._claims = _claims_of(waiters)
-        while free := [waiter for waiter in self.waiters if not self._must_wait(waiter)]:
-            self.waiters = [waiter for waiter in self.waiters if waiter not in free]
+        while free := self._free():
+            self.waiters -= free
 
     def blockers_of(self, waiter: _Waiter) -> list[_Waiter]:
         """Those without whom it could go on: who hold what it waits for, and who stand before it."""
         found = [other for holder in self._in_the_way(waiter) for other in self._claimants(waiter, holder)]
-        found += [other for other in waiter.file.waiters if other in self.waiters and waiter.yields_to(other)]
-        return found
+        return found + [other for other in waiter.file.waiters if other in self.waiters and waiter.yields_to(other)]
 
-    def _must_wait(self, waiter: _Waiter) -> bool:
-        return bool(self.blockers_of(waiter))
+    def _free(self) -> set[_Waiter]:
+        """Find all who need not wait, in one walk along each queue."""
+        found = set()
+        for file in {id(waiter.file): waiter.file for waiter in self.waiters}.values():
+            before: dict[int, _Waiter] = {}  # of each lane somebody who stays, and so keeps those behind
+            for waiter in file.waiters:
+                if waiter not in self.waiters:
+                    continue
+                if any(map(waiter.yields_to, before.values())) or self._in_the_way(waiter):
+                    before.setdefault(waiter.lane, waiter)
+                else:
+                    found.add(waiter)
+        return found
 
     def _in_the_way(self, waiter: _Waiter) -> list[Holder]:
         """The holders that will not let go, as far as they keep the waiter out."""
-        limit = waiter.file.definition.capacity
+        definition = waiter.file.definition
+        limit = definition.capacity + len(definition.leaving) if definition.capacity else 0
         staying = [holder for holder in waiter.file.holders if self._claimants(waiter, holder)]
         excluding = [holder for holder in staying if holder.code not in waiter.rule.compatible]
         counted = [holder for holder in staying if holder.code == "PR"] if waiter.rule.counted else []

@@ -48,7 +48,7 @@ def absolute(directory: str | PathLike[str]) -> str:
     path = os.fspath(directory)
     if not isinstance(path, str) or not path or "\0" in path:
         raise ValueError(f"{directory!r} is not the name of a lock directory; give a path, or None for the default")
-    return path if path[0] == "/" else os.path.abspath(path)
+    return path.rstrip("/") or "/" if path[0] == "/" else os.path.abspath(path)
 
 
 def resolve(directory: str | PathLike[str] | None) -> Directory:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from .blocks import Whoever
     from .deadlocks import Watch
     from .enums import Mode
     from .fronts import Steps
@@ -43,7 +44,7 @@ class Hold:
     A hold that is dropped without a release lets go as it is collected, with a ResourceWarning.
     """
 
-    __slots__ = ("_fd", "_fresh_until", "_generation", "_grant", "_request", "waited")
+    __slots__ = ("_entered_by", "_fd", "_fresh_until", "_generation", "_grant", "_request", "waited")
 
     waited: float
     """Seconds from the request to the grant; 0.0 if it was free."""
@@ -51,6 +52,8 @@ class Hold:
     def __init__(self, request: Request) -> None:
         self._fd = -1
         self._request = request
+        self._entered_by: Whoever | None = None
+        """Who is in a with block by this hold, until that block ends."""
         self._fresh_until = 0.0
         self._generation = process.generation
         self._grant: Grant | None = None
@@ -117,7 +120,7 @@ class Hold:
         """Change the mode of this hold in place, waiting for those who are in the way, before all who queue.
 
         ``timeout`` in seconds: None is for ever, 0 is one try. To a weaker mode it is done at once, and nobody else
-        gets in between. It is no new start: a closed lock lets it. The weight is 1 afterwards.
+        gets in between. It is no new start: a closed lock lets it. The weight is 1 after a change.
 
         Raises LockTimeout, and the hold is as it was; Deadlock, at once, if somebody who came before converts too
         and each keeps the other out; LockLost, NotHeld, ValueError, and OSError as `Lock.acquire`.
@@ -125,14 +128,22 @@ class Hold:
         from .conversion import steps_to_convert
         from .fronts import drive
 
-        drive(steps_to_convert(self, mode, timeout, waits_as_task=False))
+        try:
+            drive(steps_to_convert(self, mode, timeout, waits_as_task=False))
+        except OSError as error:
+            explain(error, self._request)
+            raise
 
     async def convert_async(self, mode: Mode | str, timeout: float | None = None) -> None:
         """As `convert`, for asyncio."""
         from .conversion import steps_to_convert
         from .fronts import drive_async
 
-        await drive_async(steps_to_convert(self, mode, timeout, waits_as_task=True))
+        try:
+            await drive_async(steps_to_convert(self, mode, timeout, waits_as_task=True))
+        except OSError as error:
+            explain(error, self._request)
+            raise
 
     def check(self) -> None:
         """Make sure that others still find the lock held by this hold.
@@ -151,12 +162,13 @@ class Hold:
     def __enter__(self) -> Self:
         if not self._is_alive():
             raise self._not_held()
-        enter_block(self._fd, self._request, 2)
+        self._entered_by = enter_block(self._fd, self._request, 2)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._entered_by = None
         if self._generation != process.generation:
             return  # a forked child leaves the block of its parent, which goes on holding
         if error is None:
@@ -325,6 +337,7 @@ class Hold:
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0 and self._generation == process.generation:
+            inside.pop(fd, None)
             close(fd)
 
 

@@ -1,7 +1,7 @@
 """The lock file as text: its name, its first line, its records.
 
     {"pylock":1,"name":"backup","capacity":null,"policy":null,"defined":false,"check":"5f1d0a3c"}      (header)
-    {"token":1795325640123457,"since":1795325712.004512,"pid":4711,"start":…,"host":"web1",…}          (slot 0)
+    {"token":1795325640123457,"since":1795325712004512,"pid":4711,"start":…,"host":"web1",…}          (slot 0)
     …                                                                                                  (slot 1 …)
 
 The header's size follows from the name and the kind of lock; behind it a kind may keep a state of its own. Then come

@@ -94,9 +94,9 @@ def is_at(fd: int, path: str) -> bool:
     return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
 
 
-def take_gate(fd: int) -> bool:
-    """Take the gate, which others hold for microseconds; False if one of them does not give it back."""
-    for _ in range(2000):
+def take_gate(fd: int, tries: int = 2000) -> bool:
+    """Take the gate, which others hold for a moment; False if it was not free in as many tries, a millisecond each."""
+    for _ in range(tries):
         if try_lock(fd, _TAKE_GATE):
             return True
         sleep(0.001)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .blocks import blocks_around, enter_block, is_inside, refuse_deadlock
+from .blocks import blocks_around, enter_block, refuse_deadlock, whoami
 from .byterange import is_free
 from .errors import LockError, LockTimeout, NotHeld, WouldBlock
 from .holds import Hold, explain
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from .enums import Mode
     from .fronts import Steps
     from .request import Request
+    from .several import Holds
 
     Front = Callable[[Steps[Any]], Any]
     HoldT_co = TypeVar("HoldT_co", bound="Hold", default="Hold", covariant=True)
+    AnyHold_co = TypeVar("AnyHold_co", bound="Hold | Holds", covariant=True)
 
-    class _OfHolds(Generic[HoldT_co]):
+    class _OfHolds(Generic[AnyHold_co]):
         __slots__ = ()
 else:
 
@@ -43,7 +45,7 @@ else:
         def __class_getitem__(cls, hold_type: object) -> type:
             return cls
 
-    HoldT_co = None
+    HoldT_co = AnyHold_co = None
 
 OWN_TIMEOUT = -1.0
 """Stands for "the timeout that the Lock was made with"."""
@@ -86,13 +88,73 @@ def lock(
     return Lock(request, timeout)
 
 
-class Lock(_OfHolds[HoldT_co]):
+class Asking(_OfHolds[AnyHold_co]):
+    """What every kind of lock has: the holds that were got through this object, and blocks."""
+
+    __slots__ = ("__weakref__", "_holds")
+
+    def __init__(self) -> None:
+        self._holds: list[AnyHold_co] = []
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def held(self) -> bool:
+        """Whether this object has a hold. Whether anybody has: `locked`."""
+        return any(hold._is_alive() for hold in self._holds)
+
+    def release(self) -> None:
+        """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
+        latest = next((hold for hold in reversed(self._holds) if not hold._is_released()), None)
+        if latest is None:
+            raise NotHeld(f'"{self.name}" is not held through this object', name=self.name)
+        try:
+            latest.release()
+        finally:
+            forget_released(self._holds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        holds = self._holds
+        alone = len(holds) == 1 and holds[0]._entered_by == whoami()
+        hold = holds.pop(0) if alone else self._take_hold_here()
+        try:
+            hold.__exit__(kind, error, trace)
+        except BaseException:  # a signal handler may have raised before the release
+            hold._close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _take_hold_here(self) -> AnyHold_co:
+        """Take out the hold of the innermost block of this thread and task, also if it was released meanwhile."""
+        me = whoami()
+        for hold in reversed(self._holds):
+            if hold._entered_by == me:
+                break
+        else:  # a block may end in another thread or task than it began
+            for hold in reversed(self._holds):
+                if hold._entered_by is not None:
+                    break
+            else:
+                raise NotHeld(f'"{self.name}" has no with block to end', name=self.name)
+        self._holds.remove(hold)
+        return hold
+
+
+class Lock(Asking[HoldT_co]):
     """A way to ask for one lock, as often as wanted, from any thread or task; each grant is a hold of its own.
 
     Made by `lock`. ``with`` and ``async with`` acquire and release.
     """
 
-    __slots__ = ("__weakref__", "_holds", "_request", "_timeout")
+    __slots__ = ("_request", "_timeout")
 
     _hold_type: type[HoldT_co] = Hold  # type: ignore[assignment]
     """What a grant is; a kind of lock may have its own."""
@@ -100,7 +162,7 @@ class Lock(_OfHolds[HoldT_co]):
     def __init__(self, request: Request, timeout: float | None) -> None:
         self._request = request
         self._timeout = timeout
-        self._holds: list[HoldT_co] = []
+        self._holds = []
 
     def __repr__(self) -> str:
         return f'<Lock "{self.name}" {self._request.mode.name} {"held" if self.held else "not held"}>'
@@ -119,11 +181,6 @@ class Lock(_OfHolds[HoldT_co]):
     def _parts(self) -> tuple[Lock[HoldT_co], ...]:
         """The single locks, where there may be several."""
         return (self,)
-
-    @property
-    def held(self) -> bool:
-        """Whether this object has a hold. Whether anybody has: `locked`."""
-        return any(hold._is_alive() for hold in self._holds)
 
     def locked(self) -> bool:
         """Whether anybody, in this process or another, holds the lock in a mode other than null."""
@@ -188,55 +245,22 @@ class Lock(_OfHolds[HoldT_co]):
             raise
         return hold
 
-    def release(self) -> None:
-        """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
-        forget_released(self._holds)
-        try:
-            self._holds.pop().release()
-        except IndexError:
-            raise NotHeld(f'"{self.name}" is not held through this object', name=self.name) from None
-
     def __enter__(self) -> HoldT_co:
         hold = self.acquire()
         try:
-            enter_block(hold._fd, self._request, 2)
+            hold._entered_by = enter_block(hold._fd, self._request, 2)
         except BaseException:  # a signal handler raised
             hold.release()
             raise
         return hold
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        holds = self._holds
-        hold = holds.pop(0) if len(holds) == 1 else self._take_hold_here()
-        try:
-            hold.__exit__(kind, error, trace)
-        except BaseException:  # a signal handler may have raised before the release
-            hold._close()
-            raise
-
     async def __aenter__(self) -> HoldT_co:
         hold = await self.acquire_async()
         try:
-            enter_block(hold._fd, self._request, 2)
+            hold._entered_by = enter_block(hold._fd, self._request, 2)
         except BaseException:
             hold.release()
             raise
-        return hold
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
-    def _take_hold_here(self) -> HoldT_co:
-        """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
-        forget_released(self._holds)
-        if not self._holds:
-            raise NotHeld(f'"{self.name}" was released inside its with block', name=self.name)
-        hold = next((hold for hold in reversed(self._holds) if is_inside(hold._fd)), self._holds[-1])
-        self._holds.remove(hold)
         return hold
 
     def _acquiring(
@@ -297,7 +321,7 @@ class Lock(_OfHolds[HoldT_co]):
 def forget_released(holds: list[Any]) -> None:
     """Take out what was released: holds do not know of the list, so that nothing they refer to keeps them alive."""
     for hold in list(holds):
-        if hold._is_released():
+        if hold._is_released() and hold._entered_by is None:
             try:
                 holds.remove(hold)
             except ValueError:  # another thread was faster

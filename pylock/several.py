@@ -7,18 +7,20 @@ nobody who asks for many is starved by those who ask for few.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self, TypeVar
 
-from .blocks import enter_block, is_inside, leave_block, note_taken
-from .errors import LockTimeout, NotHeld, WouldBlock
+from .blocks import enter_block, leave_block, note_taken
+from .errors import LockTimeout, WouldBlock
 from .fronts import drive, drive_async
 from .holds import Hold
-from .locks import OWN_TIMEOUT, Lock, check_timeout, forget_released
+from .locks import OWN_TIMEOUT, Asking, Lock, check_timeout, forget_released
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .blocks import Whoever
     from .fronts import Steps
     from .locks import Front
     from .request import Request
@@ -29,6 +31,7 @@ class Holds:
 
     def __init__(self, holds: tuple[Hold | Holds, ...]) -> None:
         self.holds = holds
+        self._entered_by: Whoever | None = None
 
     @property
     def waited(self) -> float:
@@ -41,13 +44,20 @@ class Holds:
 
     def _finish(self, failed: bool) -> None:
         failures: list[BaseException] = []
-        for hold in reversed(self.holds):
-            try:
-                hold._finish(failed)
-            except Exception as error:
-                failures.append(error)
+        try:
+            for hold in reversed(self.holds):
+                try:
+                    hold._finish(failed)
+                except Exception as error:
+                    failures.append(error)
+        finally:
+            self._close()
         if failures:
             raise failures[0]
+
+    def _close(self) -> None:
+        for hold in self._each():
+            hold._close()
 
     def check(self) -> None:
         """As `Hold.check`, for each."""
@@ -56,12 +66,13 @@ class Holds:
 
     def __enter__(self) -> Self:
         for hold in self._each():
-            enter_block(hold._fd, hold._request, 2)
+            self._entered_by = enter_block(hold._fd, hold._request, 2)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._entered_by = None
         if error is None and self._is_alive():
             self.release()
         else:
@@ -81,59 +92,34 @@ class Holds:
 HoldsType = TypeVar("HoldsType", bound=Holds)
 
 
-class Composite(Generic[HoldsType]):
+class Composite(Asking[HoldsType]):
     """What is asked for as one, and taken as several locks. May be used from several threads and tasks at once."""
 
     def __init__(self, parts: tuple[Lock, ...], timeout: float | None = None) -> None:
-        self._parts = parts
+        super().__init__()
+        self._parts = tuple(sorted(parts, key=_common_order))
         self._timeout = timeout
-        self._holds: list[HoldsType] = []
-
-    @property
-    def held(self) -> bool:
-        """Whether this object has a hold."""
-        return any(hold._is_alive() for hold in self._holds)
 
     def acquire_nowait(self) -> HoldsType:
         """Take all of them if that can be done at once. Raises WouldBlock, and as `acquire`; then none is held."""
-        return drive(self._acquiring(0, waits_as_task=False, refusal=WouldBlock))
+        return self._keep(drive(self._acquiring(0, waits_as_task=False, refusal=WouldBlock)))
 
     def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front | None = None) -> HoldsType:
         """Wait for all of them, ``timeout`` seconds in all; the timeouts of the locks do not count.
 
         Raises as `Lock.acquire`; then none is held.
         """
-        granted: HoldsType = (front or drive)(self._acquiring(timeout, waits_as_task=False))
-        return granted
+        return self._keep((front or drive)(self._acquiring(timeout, waits_as_task=False)))
 
     async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> HoldsType:
         """As `acquire`, for asyncio."""
-        return await drive_async(self._acquiring(timeout, waits_as_task=True))
-
-    def release(self) -> None:
-        """Release the latest hold of this object. Raises NotHeld, and as `Holds.release`."""
-        forget_released(self._holds)
-        try:
-            hold = self._holds.pop()
-        except IndexError:
-            raise NotHeld("nothing is held through this object") from None
-        hold.release()
+        return self._keep(await drive_async(self._acquiring(timeout, waits_as_task=True)))
 
     def __enter__(self) -> HoldsType:
         return self._enter(self.acquire())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._take_hold_here().__exit__(kind, error, trace)
-
     async def __aenter__(self) -> HoldsType:
         return self._enter(await self.acquire_async())
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
 
     def _acquiring(
         self, timeout: float | None, waits_as_task: bool, refusal: type[LockTimeout] | type[WouldBlock] = LockTimeout
@@ -145,44 +131,50 @@ class Composite(Generic[HoldsType]):
         deadline = None if timeout is None else begun + timeout
         taken: dict[Lock, Hold] = {}
         try:
-            for part in sorted(self._parts, key=_common_order):
+            for part in self._parts:
                 left = None if deadline is None else max(deadline - monotonic(), 0)
                 taken[part] = yield from part._acquiring(left, waits_as_task, refusal)
                 note_taken(taken[part]._fd, part._request)  # who waits for the rest cannot let go of this
+            for hold in taken.values():
+                leave_block(hold._fd)
+            return self._granted(taken)
         except BaseException as error:
-            for hold in reversed(taken.values()):
-                hold._finish(failed=True)
+            _undo(list(taken.values()), error)
             if isinstance(error, LockTimeout | WouldBlock):
                 error.waited = monotonic() - begun
             raise
-        for hold in taken.values():
-            leave_block(hold._fd)
-        forget_released(self._holds)
-        self._holds.append(self._granted(taken))
-        return self._holds[-1]
 
     def _granted(self, taken: Mapping[Lock, Hold]) -> HoldsType:
         """Make one hold of those of all parts."""
         raise NotImplementedError
 
-    def _enter(self, holds: HoldsType) -> HoldsType:
+    def _keep(self, holds: HoldsType) -> HoldsType:
         try:
-            for hold in holds._each():
-                enter_block(hold._fd, hold._request, 3)
+            forget_released(self._holds)
+            self._holds.append(holds)
         except BaseException:  # a signal handler raised
-            holds.release()
+            holds._close()
             raise
         return holds
 
-    def _take_hold_here(self) -> HoldsType:
-        """Take out the hold of the innermost block of this thread or task; a block may end in another than it began."""
-        forget_released(self._holds)
-        if not self._holds:
-            raise NotHeld("the locks were released inside their with block")
-        here = (holds for holds in reversed(self._holds) if all(is_inside(hold._fd) for hold in holds._each()))
-        holds = next(here, self._holds[-1])
-        self._holds.remove(holds)
+    def _enter(self, holds: HoldsType) -> HoldsType:
+        try:
+            for hold in holds._each():
+                holds._entered_by = enter_block(hold._fd, hold._request, 3)
+        except BaseException:  # a signal handler raised
+            holds._close()
+            raise
         return holds
+
+
+def _undo(holds: list[Hold], error: BaseException) -> None:
+    """Let go of what was taken before the error; a failure of that joins it."""
+    try:
+        for hold in reversed(holds):
+            hold._release_noting(error, partial(hold._finish, failed=True))
+    finally:
+        for hold in holds:
+            hold._close()
 
 
 def _common_order(part: Lock) -> tuple[str, str]:
@@ -196,6 +188,11 @@ class Several(Composite[Holds]):
     def __init__(self, locks: tuple[Lock | Composite[Holds], ...], timeout: float | None) -> None:
         super().__init__(tuple(part for lock in locks for part in lock._parts), timeout)
         self._locks = locks
+
+    @property
+    def name(self) -> str:
+        """The names of all."""
+        return ", ".join(lock.name for lock in self._locks)
 
     def _granted(self, taken: Mapping[Lock, Hold]) -> Holds:
         return Holds(tuple(taken[lock] if isinstance(lock, Lock) else lock._granted(taken) for lock in self._locks))

@@ -28,7 +28,7 @@ from .bytemap import (
     UNITS,
 )
 from .byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
-from .modes import ANY_HOLDER, CONCURRENT_READ, ModeRule
+from .modes import ANY_HOLDER, ModeRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:
             return sharing % SEAT_COUNT
     # One of the highest priority may be converting a hold of its own, which others see as a holder.
     if sole is not None and (
-        sole >> CLASS_SHIFT == 1 or (holding in (None, CONCURRENT_READ) and is_free(fd, _ANY_UNIT_HOLDER))
+        sole >> CLASS_SHIFT == 1 or ((holding is None or "PW" in holding.compatible) and is_free(fd, _ANY_UNIT_HOLDER))
     ):
         return sole % SEAT_COUNT
     return None

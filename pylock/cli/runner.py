@@ -82,8 +82,8 @@ class _Run:
         self._wanted = self._with_others(settings.get("others", ()))
         for part in self._wanted._parts:
             part._request.command = " ".join(command)
-            # Who waits to share the lock starts after this command, as it came after it.
-            part._request.passes_bell_late = not settings.get("exec")
+        # Who waits to share the lock that is taken last starts after this command, as it came after it.
+        self._wanted._parts[-1]._request.passes_bell_late = not settings.get("exec")
 
     def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
         if not others:

@@ -62,9 +62,8 @@ def path_lock(
         return Lock(request, None)
 
     above = [] if rule is NULL else nodes[:-1]
-    return PathLock(
-        path, (*(level(node, _IntentKind(path, rule)) for node in above), level(path, _NodeKind())), timeout
-    )
+    levels = *(level(node, _IntentKind(path, rule)) for node in above), level(path, _NodeKind())
+    return PathLock(levels, timeout)
 
 
 def _nodes(path: str) -> list[str]:
@@ -105,12 +104,13 @@ class PathHold(Holds):
 class PathLock(Composite[PathHold]):
     """A way to ask for a node; made by `path_lock`."""
 
-    def __init__(self, path: str, levels: tuple[Lock, ...], timeout: float | None) -> None:
-        super().__init__(levels, timeout)
-        self.name = path
-
     def __repr__(self) -> str:
         return f'<PathLock "{self.name}" {self.mode} {"held" if self.held else "not held"}>'
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self._parts[-1].name
 
     @property
     def mode(self) -> Mode:
@@ -158,13 +158,14 @@ class _NodeKind(Kind):
 class _IntentKind(Kind):
     """A level above it."""
 
-    __slots__ = ("_room", "below", "rule")
+    __slots__ = ("_room", "below", "extra", "rule")
 
     name = PATH
     below: str
 
     def __init__(self, below: str, rule: ModeRule) -> None:
         self.below = below
+        self.extra = {"below": below}
         self.rule = INTENT_RULES[rule.code]
         self._room = _room_of(rule.code)
 
@@ -182,7 +183,7 @@ class _IntentKind(Kind):
             self._undo(fd, seat)
             return None
         token = last_token(head, request)
-        put_record(fd, request, request.record(token, {"below": self.below}), request.slot_offset(seat_slot(mine)))
+        put_record(fd, request, request.record(token, self.extra), request.slot_offset(seat_slot(mine)))
         return token, None, None
 
     def _undo(self, fd: int, seat: int | None) -> None:

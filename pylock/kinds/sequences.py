@@ -6,14 +6,14 @@ that nobody has locked any more tells that its value was left behind, however it
 
 from __future__ import annotations
 
-from ..byterange import is_free
-from ..grants import attempt_plainly, put_record
+from ..byterange import is_free, let_go
+from ..grants import LET_GO, attempt_plainly, put_record
 from ..holds import Hold
 from ..layout import SEQUENCE, unit_slot
 from ..locks import Lock, check_timeout
 from ..request import Kind, make_request
 from ..units import piece_lock
-from .state import changed
+from .state import SHORT, GateTakenError, changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ class SequenceHold(Hold):
         return given
 
     def release(self) -> None:
-        """Commit the value if it is a transactional one, then let go. Raises as `Hold.release`, and OSError.
+        """Commit the value if it is a transactional one, then let go. Raises as `Hold.release`, and OSError, LockError.
 
-        After an OSError the value was not committed: it goes back.
+        After one of these two the value was not committed: it goes back.
         """
         try:
             if self._request.kind is TRANSACTIONAL and self._is_alive():
                 unit = str(self._unit())
-                changed(self._fd, self._request, lambda state: state["out"].pop(unit, self.value))
+                changed(self._fd, self._request, lambda state: state.get("out", {}).pop(unit, self.value))
         finally:
             super().release()
 
@@ -113,7 +113,11 @@ class _SequenceKind(Kind):
         token, pieces, _ = grant
         assert pieces is not None
         unit = pieces[0][0]
-        value = changed(fd, request, lambda state: self._next(state, unit, _abandoned(fd, state, unit)))
+        try:
+            value = changed(fd, request, lambda state: self._next(state, unit, _abandoned(fd, state, unit)), SHORT)
+        except GateTakenError:
+            let_go(fd, LET_GO)
+            return None
         put_record(fd, request, request.record(token, {"value": str(value)}), request.slot_offset(unit_slot(unit)))
         return token, pieces, value
 

@@ -27,18 +27,26 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 
+_TRIES = 60_000
+SHORT = 200
+"""Tries of one who can come again."""
 _NEVER, _SECOND = -1, 1
 """Number 0 is the state in which no value was given; the copy that is written second tells whether one was."""
 _NO_COPY = b"\0\n"
 
 
-def changed(fd: int, request: Request, change: Callable[[State], Result | None]) -> Result | None:
+class GateTakenError(LockError):
+    """Somebody else changes the state, and takes longer than was waited for."""
+
+
+def changed(fd: int, request: Request, change: Callable[[State], Result | None], tries: int = _TRIES) -> Result | None:
     """Let ``change`` change the state under the gate, and keep it on the disk if its result is not None.
 
-    Raises LockError if a stopped process stands in the gate, BadLockFile for a damaged state, OSError.
+    Everybody holds the gate until the disk has the state, so it is waited for: ``tries`` milliseconds at least.
+    Raises GateTakenError, BadLockFile for a damaged state, OSError.
     """
-    if not take_gate(fd):
-        raise LockError(
+    if not take_gate(fd, tries):
+        raise GateTakenError(
             f'the state of "{request.name}" is being changed by a process that does not go on; look for a stopped one',
             name=request.name,
         )

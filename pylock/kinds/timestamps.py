@@ -17,7 +17,7 @@ from ..holds import Hold
 from ..layout import TIMESTAMP, unit_slot
 from ..locks import Lock, check_timeout
 from ..request import Kind, make_request
-from .state import changed
+from .state import SHORT, GateTakenError, changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Timestamp(Lock[TimestampHold]):
 
 
 class _TimestampKind(Kind):
-    __slots__ = ("_format", "_grain", "_late", "_zoned")
+    __slots__ = ("_format", "_grain", "_late", "_refused", "_zoned")
 
     name = TIMESTAMP
     hindrance = "the value of this moment was given already, and the clock has not gone on"
@@ -95,15 +95,19 @@ class _TimestampKind(Kind):
         self._format = format
         self._grain = _grain_of(format)
         self._zoned = any(letter in _ZONED for letter, _ in _SPECIFIER.findall(format))
-        self._late = False
+        self._refused, self._late = False, False
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        self._refused, self._late = False, False
         grant = attempt_plainly(fd, request, seat)
         if grant is None:
             return None
         token, pieces, _ = grant
         assert pieces is not None
-        value = changed(fd, request, self._next)
+        try:
+            value = changed(fd, request, self._next, SHORT)
+        except GateTakenError:
+            value = None
         if value is None:
             let_go(fd, LET_GO)
             return None
@@ -111,8 +115,8 @@ class _TimestampKind(Kind):
         return token, pieces, value
 
     def pause(self, seconds: float) -> float:
-        """Until the next grain begins, unless the clock is so far behind that this would not help."""
-        if self._late:
+        """Until the next grain begins, if that is what is waited for, and not a holder or a clock far behind."""
+        if self._late or not self._refused:
             return seconds
         left = self._grain - _wall(_now()) % self._grain
         return min(seconds, max(left / _SECOND, _SHORTEST_PAUSE))
@@ -125,7 +129,8 @@ class _TimestampKind(Kind):
         clock = "utc" if self._zoned else "wall"
         last: int = state.get(clock, 0)
         self._late = times[clock] < last
-        if times[clock] <= last:
+        self._refused = times[clock] <= last
+        if self._refused:
             return None
         for each, moment in times.items():
             state[each] = max(moment, state.get(each, 0))
