@@ -11,7 +11,7 @@ import os
 from time import monotonic
 
 from .blocks import blocks_around, change_block, refuse_deadlock
-from .bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, SEATS, UNIT_COUNT, UNITS
+from .bytemap import LAST_PRIORITY, ROOM, UNIT_COUNT, UNITS
 from .byterange import is_free, let_go, try_lock, unlock
 from .census import refusal, take_census
 from .descriptors import close
@@ -21,7 +21,7 @@ from .layout import SLOT_SIZE, parse_line, seat_slot, unit_slot
 from .lockfile import is_at, open_file
 from .modes import BY_CODE, NULL, SHARED, ModeRule, rule_of
 from .request import Kind, Request, check_seconds, make_request
-from .tickets import take_seat
+from .tickets import LEAVE_SEATS, take_seat
 from .units import piece_lock, take_units
 from .waiting import ring_next, wait
 
@@ -37,7 +37,6 @@ _END_OF_UNITS = UNITS + UNIT_COUNT
 _LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)
 _LEFT_OVER = {"CR": _LEAVE_UNITS, "CW": _LEAVE_ROOM, "PW": _LEAVE_ROOM}
 """What a holder lets go of once it has the bytes of a mode that takes only some."""
-_LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
 
 
 def steps_to_convert(hold: Hold, mode: str, timeout: float | None, waits_as_task: bool) -> Steps[None]:
@@ -73,7 +72,7 @@ def _wait(hold: Hold, request: Request, deadline: float | None, watch: Watch | N
     try:
         if not is_at(hold._fd, request.path):
             raise LockLost(f'"{request.name}" is lost: its file was replaced: {request.path}', name=request.name)
-        return (yield from wait(fd, request, deadline, True, watch)) is not None
+        return (yield from wait(fd, request, deadline, nested=True, watch=watch)) is not None
     finally:
         close(fd)
 
@@ -82,8 +81,9 @@ def _target(now: Request, rule: ModeRule, kind: Kind | None) -> Request:
     """Return the request for the same lock in another mode; while it waits it stands before all others."""
     given = now.expected
     return make_request(
-        now.name, rule.name, 1, given.given_capacity, LAST_PRIORITY if kind else now.priority, given.given_policy,
-        now.reason, now.directory.path, now.create, now.idle_lifespan, kind,
+        now.name, rule.name, capacity=given.given_capacity, priority=LAST_PRIORITY if kind else now.priority,
+        policy=given.given_policy, reason=now.reason, directory=now.directory.path, create=now.create,
+        idle_lifespan=now.idle_lifespan, kind=kind,
     )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ class _Conversion(Kind):
         grant = token, pieces, None
         hold._request, hold._grant = _target(hold._request, rule, None), grant
         change_block(fd, hold._request)
-        let_go(fd, _LEAVE_SEATS)
+        let_go(fd, LEAVE_SEATS)
         seat = take_seat(fd) if rule.seated else None
         if seat is not None:
             offset = request.slot_offset(seat_slot(seat))

@@ -44,6 +44,7 @@ _LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in
 _LANE_QUEUES = tuple(
     write_lock(base + (1 << CLASS_SHIFT), stop) for base, stop in zip(LANE_BASES, _LANE_STOPS, strict=True)
 )
+LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
 _LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(PENDING, END), unlock(SEATS, END)
 
 

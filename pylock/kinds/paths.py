@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import pread
 
-from ..bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT, SEATS
-from ..byterange import let_go, read_lock, try_lock, unlock, write_lock
+from ..bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
+from ..byterange import let_go, read_lock, try_lock, write_lock
 from ..enums import Mode
 from ..grants import LET_GO, Grant, attempt_plainly, last_token, put_record
 from ..holds import Hold
@@ -22,7 +22,7 @@ from ..modes import ALL, NULL, rule_of
 from ..modes import INTENTS as INTENT_RULES
 from ..request import Kind, Request, make_request
 from ..several import Composite, Holds
-from ..tickets import take_seat
+from ..tickets import LEAVE_SEATS, take_seat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def path_lock(
 
     def level(node: str, kind: Kind) -> Lock:
         request = make_request(
-            node, rule.name, 1, None, priority, policy, reason, directory, create, idle_lifespan, kind
+            node, rule.name, priority=priority, policy=policy, reason=reason, directory=directory, create=create,
+            idle_lifespan=idle_lifespan, kind=kind,
         )  # fmt: skip
         return Lock(request, None)
 
@@ -135,7 +136,6 @@ def _rooms_excluded_by(rule: ModeRule) -> bytes | None:
 
 
 _EXCLUDED = {rule.code: _rooms_excluded_by(rule) for rule in ALL}
-_LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
 
 
 class _NodeKind(Kind):
@@ -190,4 +190,4 @@ class _IntentKind(Kind):
         """Give back what was taken, but not the seat of a waiter."""
         let_go(fd, LET_GO)
         if seat is None:
-            let_go(fd, _LEAVE_SEATS)
+            let_go(fd, LEAVE_SEATS)

@@ -53,8 +53,8 @@ def pool(
     if names and weight > len(names):
         raise DefinitionMismatch(f'{weight} elements of pool "{name}" can never be had: it has {len(names)}', name=name)
     request = make_request(
-        name, "shared", weight, None, priority, policy, reason, directory, create, idle_lifespan,
-        _PoolKind(new_places(names)),
+        name, "shared", weight, priority=priority, policy=policy, reason=reason, directory=directory, create=create,
+        idle_lifespan=idle_lifespan, kind=_PoolKind(new_places(names)),
     )  # fmt: skip
     return Pool(request, timeout)
 

@@ -45,8 +45,8 @@ def sequence(
     """
     check_timeout(timeout)
     request = make_request(
-        name, "shared", 1, capacity, priority, policy, reason, directory, create, None,
-        TRANSACTIONAL if transactional else PLAIN,
+        name, "shared", capacity=capacity, priority=priority, policy=policy, reason=reason, directory=directory,
+        create=create, kind=TRANSACTIONAL if transactional else PLAIN,
     )  # fmt: skip
     return Sequence(request, timeout)
 

@@ -58,8 +58,9 @@ def timestamp(
     """
     check_timeout(timeout)
     request = make_request(
-        name, "shared", 1, capacity, priority, policy, reason, directory, create, None, _TimestampKind(format)
-    )
+        name, "shared", capacity=capacity, priority=priority, policy=policy, reason=reason, directory=directory,
+        create=create, kind=_TimestampKind(format),
+    )  # fmt: skip
     return Timestamp(request, timeout)
 
 
