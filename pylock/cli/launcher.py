@@ -3,7 +3,7 @@
 
 import gc
 
-gc.set_threshold(100_000)  # a start makes no garbage, and to look for it takes as long as to import five modules
+gc.set_threshold(100_000)  # a start makes no garbage to look for
 
 from pylock.cli import console  # noqa: E402
 
