@@ -52,9 +52,9 @@ class Contender:
             return "somebody whose record cannot be read"
         text = f'pid {self.pid} on {self.host} "{shorten(self.command or "")}"'
         if self.below:
-            text += f' at "{self.below}"'
+            text += f' at "{shorten(self.below)}"'
         if self.reason:
-            text += f" ({self.reason})"
+            text += f" ({shorten(self.reason)})"
         return text + (f" since {clock(self.since)}" if self.since else "")
 
 

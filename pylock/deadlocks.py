@@ -62,7 +62,7 @@ class Watch:
     def __init__(self, held: list[Held], directories: set[str]) -> None:
         self.text = " ".join(map(_word_for, held))
         """For the record of the waiter."""
-        self._directories = {path: resolve(path) for path in directories}
+        self._directories = {real: resolve(real) for real in map(os.path.realpath, directories)}
         self._pause = _FIRST_LOOK
         self._due = monotonic() + _FIRST_LOOK
         self._seen: frozenset[Waiting] = frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EISDIR, ELOOP, ENOENT, ENXIO, ESPIPE, ESTALE
+from errno import EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, ESPIPE, ESTALE
 from time import sleep
 
 from .bytemap import GATE
@@ -123,5 +123,8 @@ def put_header(fd: int, path: str, name: str, definition: Definition) -> bytes:
     if not is_at(fd, path):
         raise Gone
     header = write_header(name, definition)
-    os.pwrite(fd, header, 0)
+    before = os.pread(fd, len(header), 0)
+    if os.pwrite(fd, header, 0) != len(header):  # the disk is full
+        os.pwrite(fd, before.ljust(len(header), b"\0"), 0)  # as far as there is room, which is as far as we wrote
+        raise OSError(ENOSPC, "cannot write all of the header", path)
     return header

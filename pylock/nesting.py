@@ -60,7 +60,7 @@ def outer_holds() -> list[OuterHold]:
 def refuse_deadlock(request: Request) -> None:
     """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
     for pid, code, weight, path in outer_holds():
-        if path != request.path:
+        if path != request.path and os.path.realpath(path) != os.path.realpath(request.path):
             continue
         excludes = code not in request.mode.compatible
         if code == "PR" and request.mode.counted and request.expected.given_capacity is not None:

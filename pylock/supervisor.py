@@ -81,7 +81,7 @@ class Supervisor:
             self._terminal.hand_to(self._child)
         status = self._relay_until_ended()
         if self._terminal is not None:
-            self._terminal.take_back()
+            self._terminal.take_back_from(self._child)
         if self._whole_tree:
             self._await_descendants(announce)
         return status
@@ -113,6 +113,7 @@ class Supervisor:
             taken = raw.sigwaitinfo(self._taken)
             if taken.si_signo == raw.SIGCHLD:
                 pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
+                self._reap_adopted()
                 if pid and not os.WIFSTOPPED(status):
                     return status
                 if pid and self._terminal is not None:
@@ -121,6 +122,12 @@ class Supervisor:
                 # A positive code means the kernel; these it sends from a terminal, and to the whole group.
                 from_terminal = taken.si_code > 0 and taken.si_signo in _FROM_TERMINAL
                 self._hand_on(taken.si_signo, reached_group=from_terminal and not self._new_group)
+
+    def _reap_adopted(self) -> None:
+        """Reap the orphans among the command's descendants that have ended, but never the command itself."""
+        for pid in children() if self._whole_tree else ():
+            if pid != self._child:
+                os.waitpid(pid, os.WNOHANG)
 
     def _hand_on(self, signal: int, reached_group: bool) -> None:
         if signal in self._ignore or reached_group:
@@ -139,10 +146,12 @@ class Supervisor:
     def _stop_with_child(self, signal: int) -> None:
         """The command's group stopped: stop too, so that the shell gets its terminal, and go on with it later."""
         assert self._terminal is not None
+        if not self._terminal.is_there:
+            return  # no shell waits for this, and who has stopped the command will let it go on
         if signal in (raw.SIGTTIN, raw.SIGTTOU) and self._terminal.hand_to(self._child):
             self._send(raw.SIGCONT)  # it asked for the terminal before it was given to it
             return
-        self._terminal.take_back()
+        self._terminal.take_back_from(self._child)
         os.kill(os.getpid(), raw.SIGSTOP)
         self._terminal.hand_to(self._child)
         self._send(raw.SIGCONT)
@@ -167,25 +176,22 @@ class Supervisor:
 
 
 class _Terminal:
-    """The controlling terminal, if this process is in its foreground."""
+    """The controlling terminal, if this process has one."""
 
     def __init__(self) -> None:
-        self._fd = -1
         self._own = os.getpgrp()
-        for fd in (0, 1, 2):
-            try:
-                if os.tcgetpgrp(fd) == self._own:
-                    self._fd = fd
-                    break
-            except OSError:
-                continue
+        self._fd = next((fd for fd in (0, 1, 2) if _foreground_of(fd) is not None), -1)
+
+    @property
+    def is_there(self) -> bool:
+        return self._fd >= 0
 
     def hand_to(self, group: int) -> bool:
-        """Make the group the foreground one; False if this process has no terminal to give."""
-        return self._fd >= 0 and self._set(group)
+        """Make the group the foreground one; False if this process is in the background, and has nothing to give."""
+        return self.is_there and _foreground_of(self._fd) == self._own and self._set(group)
 
-    def take_back(self) -> None:
-        if self._fd >= 0:
+    def take_back_from(self, group: int) -> None:
+        if self.is_there and _foreground_of(self._fd) == group:
             self._set(self._own)
 
     def _set(self, group: int) -> bool:
@@ -198,6 +204,14 @@ class _Terminal:
         finally:
             raw.pthread_sigmask(raw.SIG_SETMASK, mask)
         return True
+
+
+def _foreground_of(fd: int) -> int | None:
+    """The group in the foreground of the terminal; None if that is not this process's own terminal."""
+    try:
+        return os.tcgetpgrp(fd)
+    except OSError:
+        return None
 
 
 def restore_signals() -> None:

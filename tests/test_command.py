@@ -302,3 +302,26 @@ def test_standard_output_that_nobody_reads_is_no_traceback() -> None:
         check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+def test_definitions_of_the_settings_count_for_other_locks_too(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[locks.few]\ncapacity = 1\n")
+    assert pylock("run", f"--config={settings}", "x", "--with", "few:shared", "--", "true").returncode == 0
+    assert library.inspect("few").definition.capacity == 1
+
+
+@pytest.mark.parametrize("words", [["init", ""], ["check", ""], ["check", "--peer", ""], ["clean", ""]])
+def test_empty_operand_is_refused_before_anything_is_changed(words: list[str], tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    done = pylock(*words, cwd=tmp_path)
+    assert done.returncode == 125
+    assert tmp_path.stat().st_mode & 0o7777 == 0o700
+
+
+def test_table_shows_no_control_characters_and_no_endless_names() -> None:
+    with library.lock("a\nb\x1b[31m" + "c" * 300, reason="x\ny\x1b[31m"):
+        shown = pylock("status").stdout
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
+    assert max(map(len, shown.splitlines())) < 400

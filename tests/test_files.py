@@ -384,3 +384,19 @@ def test_inspect_of_an_unused_name_is_free_and_makes_nothing(directory: Path) ->
     state = pylock.inspect("never")
     assert (state.holders, state.waiters, state.definition.capacity) == ((), (), pylock.UNLIMITED)
     assert list(directory.iterdir()) == []
+
+
+def test_header_that_did_not_fit_on_the_disk_leaves_the_file_as_it_was(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+
+    def short(fd: int, data: bytes, offset: int) -> int:
+        return real(fd, data[:100], offset)
+
+    monkeypatch.setattr(os, "pwrite", short)
+    with pytest.raises(OSError, match="cannot write all of the header"):
+        pylock.pool("printers", ["red"]).acquire()
+    monkeypatch.undo()
+    with pylock.pool("printers", ["red"]) as hold:
+        assert hold.element == "red"

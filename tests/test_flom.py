@@ -128,7 +128,7 @@ def test_timestamp_is_the_last_argument() -> None:
         (["--", "sh", "-c", "exit 42"], 42),
         (["--", "no-such-program"], 97),
         (["-r", "bad name", "--", "true"], 99),
-        (["-r", "a[0]", "-q", "1", "-o", "0", "--", "true"], 98),
+        (["-r", "a[0]", "-q", "1", "-o", "0", "--", "true"], 99),
         (["-l", "XX", "--", "true"], 99),
         (["-o", "soon", "--", "true"], 99),
         (["-e", "perhaps", "--", "true"], 99),

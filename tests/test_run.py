@@ -519,3 +519,104 @@ def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
         os.close(terminal)
+
+
+@pytest.mark.parametrize("go_on", ["bg", "fg"])
+@pytest.mark.parametrize("new_group", [[], ["--new-group"]])
+def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: str, tmp_path: Path) -> None:
+    """In the background it leaves the terminal to the shell, which would end without it."""
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    try:
+        read_until(terminal, "$ ")
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import os, time\nprint('ready', flush=True)\n"
+            f"while not os.path.exists('{tmp_path}/go'): time.sleep(0.005)\nprint('done')\n"
+        )
+        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
+        os.write(terminal, f"{words}\n".encode())
+        read_until(terminal, "ready")
+        os.write(terminal, b"\x1a")
+        read_until(terminal, "Stopped")
+        os.write(terminal, f"{go_on}\n".encode())
+        (tmp_path / "go").touch()
+        read_until(terminal, "done")
+        until(lambda: is_free("x"))
+        os.write(terminal, b"echo still $((6*7))\n")
+        read_until(terminal, "still 42")
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
+def test_background_job_with_a_group_of_its_own_reads_the_terminal_after_fg(tmp_path: Path) -> None:
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    try:
+        read_until(terminal, "$ ")
+        script = tmp_path / "script.py"
+        script.write_text("print('heard', input())\n")
+        words = " ".join([*PYLOCK, "run", "--new-group", "x", "--", sys.executable, str(script)])
+        os.write(terminal, f"{words} &\n".encode())
+        until(lambda: library.lock("x").locked())
+        while True:  # the shell tells of the stop before a prompt
+            os.write(terminal, b"jobs\n")
+            if "Stopped" in read_until(terminal, "$ "):
+                break
+        os.write(terminal, b"fg\n")
+        os.write(terminal, b"words\n")
+        read_until(terminal, "heard words")
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
+def test_stopped_command_in_its_own_group_goes_on_without_a_terminal(start: Start) -> None:
+    job = start("run", "--new-group", "x", "--", "sh", "-c", "echo $$; read line; echo went on", stdin=subprocess.PIPE)
+    command = int(job.line())
+    os.kill(command, signal.SIGSTOP)
+    until(lambda: "T (stopped)" in Path(f"/proc/{command}/status").read_text())
+    os.kill(command, signal.SIGCONT)
+    assert job.process.stdin is not None
+    job.process.stdin.write("\n")
+    job.process.stdin.flush()
+    assert job.line() == "went on"
+    assert job.end()[0] == 0
+
+
+def test_orphans_are_reaped_while_the_command_of_a_tree_runs(start: Start) -> None:
+    script = "for i in 1 2 3; do (setsid true &); done; echo ready; read line"
+    job = start("run", "--wait-for", "tree", "x", "--", "sh", "-c", script, stdin=subprocess.PIPE)
+    assert job.line() == "ready"
+
+    def states() -> list[str]:
+        pids = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        return [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
+
+    until(lambda: len(states()) == 1 and "Z" not in states())
+    assert job.end()[0] in (0, 1)
+
+
+def test_nested_run_is_noticed_however_the_directory_is_spelled(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(directory)
+    for spelled in (f"{tmp_path}/link", f"{directory}/", f"{directory}/../{directory.name}", f"/{directory}"):
+        done = pylock("run", "x", "--", *PYLOCK, "run", "-d", spelled, "x", "--", "true")
+        assert done.returncode == 125, spelled
+        assert "already runs under it" in done.stderr
+
+
+def test_program_that_is_removed_during_the_wait_is_not_found(tmp_path: Path, start: Start) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    with library.lock("x"):
+        job = start("run", "-q", "x", "--", str(program))
+        waiting("x", 1)
+        program.unlink()
+    assert job.end()[0] == 127
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+    done = pylock("run", "x", "--", str(program))
+    assert done.returncode == 126
+    assert "its interpreter" in done.stderr

@@ -183,6 +183,7 @@ def test_waiter_sleeps_until_the_tick_and_not_longer(clock: Clock) -> None:
     slept = [next(steps)[1], steps.send(False)[1]]
     clock.move(milliseconds=60)
     slept.append(steps.send(False)[1])
+    assert library.inspect("t").holders == (), "meanwhile nobody holds it"
     clock.move(milliseconds=40)
     with pytest.raises(StopIteration) as granted:
         steps.send(False)
@@ -235,6 +236,7 @@ def test_clock_that_is_set_back_within_a_second_repeats_no_microsecond(clock: Cl
 
 
 def test_who_waits_for_a_clock_that_is_set_back_does_not_poll(clock: Clock) -> None:
+    clock.set("2024-06-01T12:00:00.999000")
     take()
     clock.move(minutes=-10)
     lock = library.timestamp("t", SECONDS)
@@ -270,6 +272,18 @@ def test_format_with_the_zone_goes_on_in_the_hour_that_summer_time_repeats(
         clock.set(moment)
         values.append(take(SECONDS + "%z"))
     assert values == ["20241027-023000+0200", "20241027-023000+0100"]
+
+
+def test_formats_with_and_without_the_zone_on_one_name_repeat_nothing(
+    clock: Clock, zone: Callable[[str], None]
+) -> None:
+    zone(MIDDLE_EUROPE)
+    clock.set("2024-10-27T00:59:00")
+    assert take() == "20241027-025900"
+    clock.set("2024-10-27T01:30:00")
+    assert take(SECONDS + "%z") == "20241027-023000+0100"
+    clock.set("2024-10-27T01:59:00")
+    assert is_refused(), "02:59 was given in the first of the two hours"
 
 
 def test_zone_whose_name_stays_in_autumn_gives_no_text_twice(clock: Clock, zone: Callable[[str], None]) -> None:

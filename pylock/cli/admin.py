@@ -8,7 +8,7 @@ import time
 
 from .. import signames
 from ..definitions import define
-from ..directories import resolve
+from ..directories import absolute, resolve
 from ..layout import UNLIMITED
 from ..survey import LockStatus, inspect, status
 from . import complain
@@ -132,7 +132,7 @@ def _drain(name: str, directory: str | None) -> None:
 
 
 def make_directory(values: Values, operands: list[str]) -> int:
-    path = os.path.abspath(_exactly_one(operands, "DIR"))
+    path = absolute(_exactly_one(operands, "DIR"))
     group = values.get("group")
     gid = -1
     if group is not None:

@@ -91,6 +91,8 @@ class _WaitingLine:
         text = f'pylock: waiting {_duration(waited)} for "{request.name}" ({request.mode.name})'
         if request.kind and request.kind.below:
             text += f' above "{request.kind.below}"'
+        if not place and not request.create:
+            text += ", which nobody else uses yet"
         if place:
             text += f", place {place} of {len(waiters)}"
         if request.terms.limit == 0:

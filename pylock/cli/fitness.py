@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..directories import resolve
+from ..directories import absolute, resolve
 from ..errors import WouldBlock
 from ..locks import lock
 from ..mounts import mount_of
@@ -51,7 +51,9 @@ def check_directory(values: Values, operands: list[str]) -> int:
     """Carry out ``pylock check``; 0 if the directory is fit, 1 if not."""
     if len(operands) > 1:
         raise UsageError(f"one DIR at most, not {' '.join(operands)}")
-    path = os.path.abspath(operands[0]) if operands else resolve(None).path
+    if values.get("peer") == "":
+        raise UsageError('--peer needs what reaches the other host, such as "ssh host2"')
+    path = absolute(operands[0]) if operands else resolve(None).path
     seconds = float(values.get("timeout", SECONDS))
     findings = []
     for finding in _findings(path, seconds, values.get("peer")):

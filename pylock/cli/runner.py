@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from errno import ENOEXEC
+from errno import ENOENT, ENOEXEC
 
 from .. import nesting
 from ..errors import LockTimeout
 from ..locks import Lock, lock
-from ..programs import CannotRun, find_program
+from ..programs import NOT_FOUND, CannotRun, find_program
 from ..supervisor import FORWARDED, Supervisor, raw, restore_signals
 from . import complain
 from .options import UsageError
@@ -91,8 +91,9 @@ class _Run:
         from ..several import all_of
 
         common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
+        defined = self._settings.get("locks", {})
         named = (_name_and_mode(text) for text in others)
-        return all_of(self._first, *(lock(name, mode, **common) for name, mode in named))
+        return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
         if self._timeout() != 0:
@@ -118,7 +119,7 @@ class _Run:
             )  # fmt: skip
             failed = status != 0
         except OSError as error:
-            raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
+            raise self._cannot_run(error) from error
         finally:
             hold._finish(failed)
         self._say(f'let go of "{first.name}"')
@@ -170,8 +171,14 @@ class _Run:
             os.execve(self._program, self._command, environment)
         except OSError as error:
             if error.errno != ENOEXEC:
-                raise CannotRun(f"{self._command[0]}: {error.strerror}", 126) from error
+                raise self._cannot_run(error) from error
         os.execve("/bin/sh", ["sh", self._program, *self._command[1:]], environment)
+
+    def _cannot_run(self, error: OSError) -> CannotRun:
+        """What it means that the program, which was there before the wait, cannot be run."""
+        if error.errno == ENOENT and os.path.exists(self._program):
+            return CannotRun(f"{self._command[0]}: its interpreter, named in its first line, is not there", 126)
+        return CannotRun(f"{self._command[0]}: {error.strerror}", NOT_FOUND if error.errno == ENOENT else 126)
 
     def _announce_descendants(self, pids: list[int]) -> None:
         if not self._settings.get("quiet"):

@@ -35,15 +35,16 @@ def _rows(lock: LockStatus, now: float) -> list[tuple[str, ...]]:
     used = _used(lock)
     people: list[Contender] = [*lock.holders, *lock.waiters]
     if not people:
-        return [(lock.name, used, "free" if lock.definition.capacity else "closed", *[""] * 8)]
+        return [(shorten(lock.name), used, "free" if lock.definition.capacity else "closed", *[""] * 8)]
     rows = []
     for contender in people:
         who = f"waits #{contender.place}" if isinstance(contender, Waiter) else "holds"
         weight = f" x{contender.weight}" if contender.weight > 1 else ""
         rows.append((
-            lock.name, used, who, f"{contender.mode}{weight}", contender.below or contender.value or "",
+            shorten(lock.name), used, who, f"{contender.mode}{weight}",
+            shorten(contender.below or contender.value or "", _COMMAND_WIDTH),
             str(contender.pid or "?"), contender.host or "?", contender.user or "?", _age(contender.since, now),
-            shorten(contender.command or "?", _COMMAND_WIDTH), contender.reason or "",
+            shorten(contender.command or "?", _COMMAND_WIDTH), shorten(contender.reason or ""),
         ))  # fmt: skip
         used = ""
     return [rows[0], *((("", *row[1:])) for row in rows[1:])]

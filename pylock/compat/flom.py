@@ -46,6 +46,8 @@ def settings_of(resource: str, mode: str, quantity: int) -> Settings:
     """
     if _SIMPLE.fullmatch(resource):
         return {"mode": mode}
+    if resource.endswith("[0]"):
+        raise ValueError(f"{resource!r} can never be had: there are 0 of it")
     if found := _NUMERIC.fullmatch(resource):
         return {"capacity": int(found[1]), "weight": quantity}
     if _SET.fullmatch(resource):
