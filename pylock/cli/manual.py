@@ -105,19 +105,26 @@ def _words(command: Command) -> str:
 _NAMES = 'pylock status --json 2>/dev/null | sed -n \'s/^      "name": "\\(.*\\)",$/\\1/p\''
 
 
+_NAMED = "run|status|set"
+"""The commands whose operand is the name of a lock."""
+
+
 def _bash() -> str:
     cases = "\n".join(f"    {command.name}) words='{_words(command)}' ;;" for command in ALL)
     return f"""_pylock() {{
-  local words current=${{COMP_WORDS[COMP_CWORD]}}
+  local words word current=${{COMP_WORDS[COMP_CWORD]}}
   if [ "$COMP_CWORD" = 1 ]; then
     COMPREPLY=($(compgen -W '{" ".join(command.name for command in ALL)} --help --version' -- "$current")); return
   fi
+  for word in "${{COMP_WORDS[@]:2:COMP_CWORD-2}}"; do
+    [ "$word" = -- ] && return  # the command to run: files
+  done
   case ${{COMP_WORDS[1]}} in
 {cases}
   esac
-  case $current in
-    -*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
-    *) COMPREPLY=($(compgen -W "$({_NAMES})" -- "$current")) ;;
+  case ${{COMP_WORDS[1]}}:$current in
+    *:-*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
+    {":*|".join(_NAMED.split("|"))}:*) COMPREPLY=($(compgen -W "$({_NAMES})" -- "$current")) ;;
   esac
 }}
 complete -o default -F _pylock pylock"""
@@ -128,17 +135,22 @@ def _zsh() -> str:
 
 
 def _fish() -> str:
-    lines = ["complete -c pylock -f"]
+    ours = "not contains -- -- (commandline -opc)"  # what follows is the command to run
+    names = f"__fish_seen_subcommand_from {_NAMED.replace('|', ' ')}; and {ours}"
+    lines = [
+        f"complete -c pylock -f -n '{ours}; and not __fish_seen_subcommand_from check init clean'",
+        f"complete -c pylock -n '{names}' -a '({_quoted(_NAMES)})'",
+    ]
     for command in ALL:
-        lines.append(
-            f"complete -c pylock -n __fish_use_subcommand -a {command.name} -d '{command.help.replace(chr(39), '')}'"
-        )
+        lines.append(f"complete -c pylock -n __fish_use_subcommand -a {command.name} -d '{_quoted(command.help)}'")
+        seen = f"__fish_seen_subcommand_from {command.name}; and {ours}"
         for option in command.options:
             short = f" -s {option.short}" if option.short else ""
             value = " -r" if option.metavar else ""
-            text = option.help.replace("'", "")
-            lines.append(
-                f"complete -c pylock -n '__fish_seen_subcommand_from {command.name}' -l {option.long}{short}{value}"
-                f" -d '{text}'"
-            )
+            lines.append(f"complete -c pylock -n '{seen}' -l {option.long}{short}{value} -d '{_quoted(option.help)}'")
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """As it stands between apostrophes in fish."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
