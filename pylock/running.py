@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -195,9 +195,21 @@ def _descendants(cookie: str) -> list[int]:
 
 
 def _has_cookie(pid: int, cookie: str) -> bool:
-    """Whether the process, or its zombie (which has no environment any more), stems from our command."""
+    """Whether the process stems from our command; of a zombie, which has no environment any more, it is not known."""
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return f"{_COOKIE}={cookie}".encode() in file.read().split(b"\0")
+        while not (environment := _read(pid, "environ")) and _is_becoming_another_program(pid):
+            sleep(0.001)
     except OSError:
         return False
+    return f"{_COOKIE}={cookie}".encode() in environment.split(b"\0")
+
+
+def _is_becoming_another_program(pid: int) -> bool:
+    """Whether it is in the middle of an execve(2), in which it has neither words nor variables."""
+    state = _read(pid, "stat").rpartition(b")")[2].split()[0]
+    return state not in (b"Z", b"X") and not _read(pid, "cmdline")
+
+
+def _read(pid: int, what: str) -> bytes:
+    with open(f"/proc/{pid}/{what}", "rb") as file:
+        return file.read()
