@@ -474,6 +474,28 @@ def test_closed_one_is_granted_to_nobody_and_reopening_wakes_all_who_wait(
     assert no_trace(directory)
 
 
+@pytest.mark.parametrize("name", FOR_FOUR)
+def test_reopening_lets_in_together_all_who_fit(
+    name: str, executor: ThreadPoolExecutor, directory: Path, only_bells_wake: None
+) -> None:
+    lock = FOR_FOUR[name]()
+    lock.acquire().release()
+    state = library.status()[-1]
+    library.define(state.name, capacity=0)
+    inside = threading.Barrier(4)
+
+    def enter() -> None:
+        with lock:
+            inside.wait(10)
+
+    waiters = [executor.submit(enter) for _ in range(4)]
+    waiting(4)
+    library.define(state.name, capacity=4)
+    for waiter in waiters:
+        waiter.result(20)
+    assert no_trace(directory)
+
+
 def test_closing_leaves_the_holder(kind: Kind) -> None:
     with kind.make() as hold:
         library.define(kind.waits_at, capacity=0)
