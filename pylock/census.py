@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from time import localtime, strftime, time
 from typing import Any
 
@@ -13,7 +15,8 @@ from .bytemap import GATE, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
 from .enums import Mode
 from .errors import LockError, LockTimeout, WouldBlock
-from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, parse_line, seat_slot, unit_slot
+from .headers import parse_line
+from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, seat_slot, unit_slot
 from .lockfile import explained, refresh
 from .request import Kind, Request
 from .tickets import all_seats, all_tickets
@@ -32,6 +35,7 @@ class Contender:
     pid: int | None
     host: str | None
     user: str | None
+    """The name that the host of who looks has for the user's number; the number if it has none."""
     command: str | None
     since: float | None
     """Seconds since 1970: when it was granted the lock, or began to wait."""
@@ -187,14 +191,24 @@ def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any
     except (KeyError, ValueError):
         pass
     since = _whole(fields.get("since"))
-    texts = {key: _text(fields.get(key)) for key in ("host", "user", "command", "reason", "below", "value")}
+    texts = {key: _text(fields.get(key)) for key in ("host", "command", "reason", "below", "value")}
     return texts | {
         "mode": mode,
         "weight": _whole(fields.get("weight")) or weight,
         "pid": _whole(fields.get("pid")),
+        "user": _user_name(_whole(fields.get("uid"))),
         "since": since / 1e6 if since and LEAST_TOKEN <= since <= MOST_TOKEN else None,
         "priority": _whole(fields.get("priority")) or 0,
     }
+
+
+@cache
+def _user_name(uid: int | None) -> str | None:
+    """The name that the user has on this host, the number if none."""
+    try:
+        return None if uid is None else pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
 
 
 def _whole(value: object) -> int | None:

@@ -16,22 +16,22 @@ from .byterange import is_free, let_go, try_lock, unlock
 from .census import refusal, take_census
 from .descriptors import close
 from .errors import Deadlock, LockLost, LockTimeout
-from .grants import ANY_WAITER, LET_GO, attempt_units, last_token, put_record
-from .layout import SLOT_SIZE, parse_line, seat_slot, unit_slot
+from .grants import ANY_WAITER, LET_GO, last_token, put_record
+from .headers import parse_line
+from .layout import SLOT_SIZE, seat_slot, unit_slot
 from .lockfile import is_at, open_file
 from .modes import BY_CODE, NULL, SHARED, ModeRule, rule_of
 from .request import Kind, Request, check_seconds, make_request
 from .tickets import LEAVE_SEATS, take_seat
-from .units import piece_lock, take_units
+from .units import attempt_units, piece_lock, take_units
 from .waiting import ring_next, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .deadlocks import Watch
     from .fronts import Steps
-    from .grants import Grant
+    from .grants import Grant, Pieces
     from .holds import Hold
-    from .units import Pieces
 
 _END_OF_UNITS = UNITS + UNIT_COUNT
 _LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)

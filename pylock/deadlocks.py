@@ -21,19 +21,8 @@ from .bytemap import EXCLUSIVE_LANE, SEAT_COUNT
 from .census import Holder, opened, shorten, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile, Deadlock
-from .layout import (
-    FAIR,
-    SLOT_SIZE,
-    SUFFIX,
-    Definition,
-    Gone,
-    is_blank,
-    parse_line,
-    read_head,
-    read_header,
-    seat_slot,
-    slots_start,
-)
+from .headers import is_blank, parse_line, read_head, read_header
+from .layout import FAIR, SLOT_SIZE, SUFFIX, Definition, Gone, seat_slot, slots_start
 from .modes import BY_CODE, BY_NAME, INTENTS, ModeRule
 from .tickets import all_tickets
 

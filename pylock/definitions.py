@@ -9,8 +9,9 @@ from .byterange import let_go
 from .descriptors import close
 from .elements import check_elements, rearranged
 from .errors import DefinitionMismatch, LockError
-from .layout import KINDS, LOCK, POOL, Definition, Gone, is_blank, read_head, read_header
-from .lockfile import explained, open_file, put_header, take_gate
+from .headers import is_blank, put_header, read_head, read_header
+from .layout import KINDS, LOCK, POOL, Definition, Gone
+from .lockfile import explained, open_file, take_gate
 from .removal import finish_removal
 from .request import Request, Terms, check_capacity, check_policy, make_request
 from .waiting import ring_next

@@ -12,7 +12,8 @@ from time import monotonic, time_ns
 from .byterange import is_free
 from .census import ANYBODY, opened
 from .enums import Mode
-from .layout import LIFE_SLOT, SLOT_SIZE, parse_line
+from .headers import parse_line
+from .layout import LIFE_SLOT, SLOT_SIZE
 from .removal import remove_if_idle
 
 TYPE_CHECKING = False

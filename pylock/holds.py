@@ -11,7 +11,7 @@ from .blocks import all_blocks_around, enter_block, inside
 from .byterange import is_free, let_go
 from .descriptors import FRESH, HOT, close, put_away, take_idle
 from .errors import LockError, LockLost, NotHeld, Unsupported
-from .grants import ANY_WAITER, PATIENCE, attempt
+from .grants import ANY_WAITER, PATIENCE
 from .layout import Gone
 from .lockfile import explained, is_at, open_file
 from .modes import NULL
@@ -243,9 +243,9 @@ class Hold:
             quiet = self._open()
             fd = self._fd
             if jump or quiet or is_free(fd, ANY_WAITER):
-                self._grant = attempt(fd, request)
+                self._grant = request.attempt(fd, request, None)
             elif self._may_skip_queue():
-                self._grant = attempt(fd, request)
+                self._grant = request.attempt(fd, request, None)
                 if self._grant is not None and not request.mode.sole:
                     _ring_next(fd, request, request.mode)  # others who share may join now
             return self._grant is not None

@@ -15,7 +15,6 @@ changed again: its file has lost its name, or is about to.
 
 from __future__ import annotations
 
-import os
 from time import time_ns
 
 from .bytemap import UNIT_COUNT
@@ -42,7 +41,6 @@ KINDS = tuple(_HEADER_ROOM)
 
 SUFFIX = ".lock"
 _LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
-_LARGEST_HEADER = 1 << 26
 _CHECK_MODULUS = 4_294_967_291  # the largest prime below 2^32; a CRC would have to load a library
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 
@@ -190,76 +188,6 @@ REMOVED = b'{"pylock":1,"removed":true}\n'
 
 def _line(text: str, size: int) -> bytes:
     return text.encode("utf-8", "surrogatepass").ljust(size - 1) + b"\n"
-
-
-def read_head(fd: int) -> bytes:
-    """Read the header of a file whose lock's name, and so the header's size, is not known."""
-    size = 4096
-    head = os.pread(fd, size, 0)
-    while len(head) == size and b"\n" not in head and size < _LARGEST_HEADER:
-        size *= 4
-        head = os.pread(fd, size, 0)
-    return head
-
-
-def is_blank(head: bytes) -> bool:
-    """Whether the file never got a header: new, truncated, or zeroed by a power cut."""
-    return not head.strip(b"\0")
-
-
-def read_header(head: bytes, name: str | None, path: str) -> Definition:
-    """Read what the file at path says of itself; with a name, check that it is this lock's file.
-
-    Raises Gone for a removed file, BadLockFile.
-    """
-    if head.startswith(REMOVED):
-        raise Gone
-    fields = parse_line(head)
-    if fields is None or not isinstance(fields.get("pylock"), int):
-        raise bad_file(path, "it does not begin with a pylock header")
-    if fields["pylock"] != FORMAT:
-        raise bad_file(path, f"it has format {fields['pylock']}, this pylock knows {FORMAT}; use a newer pylock")
-    if fields.get("kind", LOCK) not in KINDS:
-        raise bad_file(path, f"it is a {fields['kind']!r}, which this pylock does not know; use a newer pylock")
-    if name is not None and fields.get("name") != name:
-        raise bad_file(path, f"it is the file of the lock {fields.get('name')!r}, not of {name!r}")
-    definition = _definition(fields)
-    if definition is None or not head.startswith(write_header(str(fields["name"]), definition)):
-        raise bad_file(path, "its header is damaged or was edited by hand")
-    return definition
-
-
-def _definition(fields: dict[str, object]) -> Definition | None:
-    capacity = UNLIMITED if fields.get("capacity") == "unlimited" else fields.get("capacity")
-    policy = fields.get("policy")
-    if not isinstance(fields.get("name"), str):
-        return None
-    if capacity is not None and not (isinstance(capacity, int) and 0 <= capacity <= UNLIMITED):
-        return None
-    if policy is not None and policy not in POLICIES:
-        return None
-    return Definition(
-        capacity, policy, fields.get("defined") is True, str(fields.get("kind", LOCK)),
-        _places(fields.get("elements")), _places(fields.get("leaving")),
-    )  # fmt: skip
-
-
-def _places(units: object) -> Places:
-    """Read elements with their units; what makes no sense is left out, which the comparison of the header shows."""
-    if not isinstance(units, dict):
-        return ()
-    return tuple((element, unit) for element, unit in units.items() if isinstance(unit, int))
-
-
-def parse_line(raw: bytes) -> dict[str, object] | None:
-    """Parse the JSON object in the first line; None if there is none."""
-    import json
-
-    try:
-        fields = json.loads(raw.partition(b"\n")[0].decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):
-        return None
-    return fields if isinstance(fields, dict) else None
 
 
 def bad_file(path: str, why: str) -> BadLockFile:

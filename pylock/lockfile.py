@@ -1,16 +1,15 @@
-"""The lock file as a file: how it comes into being, is opened, and gets its header; and the gate before that."""
+"""The lock file as a file: how it comes into being and is opened; and the gate that guards what is written there."""
 
 from __future__ import annotations
 
 import os
-import stat
-from errno import EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, ESPIPE, ESTALE
+from errno import EISDIR, ELOOP, ENOENT, ENXIO, ESPIPE, ESTALE
 from time import sleep
 
 from .bytemap import GATE
 from .byterange import let_go, try_lock, unlock, write_lock
 from .descriptors import open_noted
-from .layout import Definition, Gone, bad_file, write_header
+from .layout import bad_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,20 +110,3 @@ def refresh(fd: int) -> None:
     """Make the next read come from the file server: taking any lock of the file empties the page cache."""
     if take_gate(fd):
         leave_gate(fd)
-
-
-def put_header(fd: int, path: str, name: str, definition: Definition) -> bytes:
-    """Write the header, under the gate; only into a regular file that has this one name."""
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise bad_file(path, "it is not a regular file")
-    if status.st_nlink > 1:
-        raise bad_file(path, "it has more than one name")
-    if not is_at(fd, path):
-        raise Gone
-    header = write_header(name, definition)
-    before = os.pread(fd, len(header), 0)
-    if os.pwrite(fd, header, 0) != len(header):  # the disk is full
-        os.pwrite(fd, before.ljust(len(header), b"\0"), 0)  # as far as there is room, which is as far as we wrote
-        raise OSError(ENOSPC, "cannot write all of the header", path)
-    return header

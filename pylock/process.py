@@ -13,16 +13,16 @@ _identity: Identity | None = None
 class Identity:
     """What identifies a process for people: shown in status and errors, never used to decide who holds."""
 
-    __slots__ = ("boot", "command", "host", "pid", "start", "user")
+    __slots__ = ("boot", "host", "pid", "start", "uid")
 
-    def __init__(self, pid: int, start: int, host: str, boot: str, user: str, command: str) -> None:
+    def __init__(self, pid: int, start: int, host: str, boot: str, uid: int) -> None:
         self.pid = pid
         self.start = start
         """Clock ticks from boot to the start of the process: with pid and boot id, unique for ever."""
         self.host = host
         self.boot = boot
-        self.user = user
-        self.command = command
+        self.uid = uid
+        """The number, as in a file's owner: to ask for the name, of a server perhaps, is left to whoever looks."""
 
 
 def identity() -> Identity:
@@ -30,16 +30,28 @@ def identity() -> Identity:
     global _identity
     if _identity is None:
         pid = os.getpid()
-        _identity = Identity(pid, _start_time(pid), os.uname().nodename, _boot_id(), _user(), _command_line())
+        _identity = Identity(pid, _start_time(pid), os.uname().nodename, _boot_id(), os.geteuid())
     return _identity
 
 
+def command_line() -> str:
+    """Return the command line of this process as it is now, or at least as much as a record has room for."""
+    words = _read("/proc/self/cmdline").rstrip(b"\0").split(b"\0")
+    return " ".join(os.fsdecode(word) for word in words)
+
+
 def _read(path: str) -> bytes:
+    """Read a small file, without the buffers and decoders of `open`, which take longer than the file itself."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # /proc may be hidden or absent; an identity is only for show
         return b""
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _start_time(pid: int) -> int:
@@ -50,20 +62,6 @@ def _start_time(pid: int) -> int:
 
 def _boot_id() -> str:
     return _read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
-
-
-def _user() -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def _command_line() -> str:
-    words = _read("/proc/self/cmdline").rstrip(b"\0").split(b"\0")
-    return " ".join(os.fsdecode(word) for word in words)
 
 
 def _forget_parent() -> None:

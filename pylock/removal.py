@@ -13,7 +13,8 @@ from stat import S_ISFIFO
 from .bytemap import END, SEAT_COUNT, SEATS
 from .byterange import is_free, try_lock, write_lock
 from .errors import BadLockFile
-from .layout import REMOVED, SEQUENCE, SUFFIX, TIMESTAMP, Gone, is_blank, read_head, read_header
+from .headers import is_blank, read_head, read_header
+from .layout import REMOVED, SEQUENCE, SUFFIX, TIMESTAMP, Gone
 from .lockfile import is_at
 
 TYPE_CHECKING = False

@@ -12,7 +12,8 @@ from time import time_ns
 from . import process
 from .bytemap import LAST_PRIORITY, UNIT_COUNT
 from .directories import Directory, absolute, resolve
-from .errors import BadLockFile, DefinitionMismatch, LockError
+from .errors import DefinitionMismatch
+from .grants import attempt_range
 from .layout import (
     FAIR,
     LEAST_TOKEN,
@@ -23,22 +24,17 @@ from .layout import (
     Definition,
     file_name,
     header_size,
-    is_blank,
-    read_head,
-    read_header,
     record_tail,
     slots_start,
     write_header,
 )
-from .lockfile import leave_gate, put_header, take_gate
 from .modes import ModeRule, rule_of
-from .units import Pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-    from .grants import Grant
+    from .grants import Attempt, Grant, Pieces
 
 _GRANTED = b'{"token":%d,"since":%d%b'
 _WAITING = b'{"token":            null,"since":%d%b'
@@ -85,7 +81,7 @@ class Kind:
         return Definition(capacity, policy, kind=self.name)
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        """As `grants.attempt`."""
+        """As `grants.attempt_range`."""
         raise NotImplementedError
 
     def pause(self, seconds: float) -> float:
@@ -100,6 +96,7 @@ class Request:
     """
 
     __slots__ = (
+        "attempt",
         "command",
         "create",
         "directory",
@@ -138,6 +135,8 @@ class Request:
         self.command: str | None = None
         """Shown instead of this process's own command line."""
         self.kind = kind
+        self.attempt = plain_attempt(mode) if kind is None else kind.attempt
+        """One try for the lock."""
         self.expected = expected
         self.passes_bell_late = False
         """Whether one who was granted it after a wait leaves it to the caller to wake those who may have it too."""
@@ -176,12 +175,12 @@ class Request:
     def _tail(self, who: process.Identity, extra: dict[str, str] | None = None) -> bytes:
         fields: dict[str, str | int] = dict(extra or {})
         fields |= {
-            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "user": who.user,
+            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "uid": who.uid,
             "mode": self.mode.name, "weight": self.weight, "priority": self.priority,
         }  # fmt: skip
         if self.reason is not None:
             fields["reason"] = self.reason
-        fields["command"] = self.command or who.command
+        fields["command"] = self.command or process.command_line()
         return record_tail(fields, _TAIL_SIZE)
 
     def slot_offset(self, slot: int) -> int:
@@ -192,80 +191,11 @@ class Request:
 
         Raises BadLockFile, DefinitionMismatch, `layout.Gone`, OSError.
         """
-        header = self._header(fd)
-        terms = self.terms
-        if header == terms.header:
-            return terms
-        if is_blank(header):
-            return self._define(fd, self.expected)
-        try:
-            definition = read_header(header, self.name, self.path)
-        except BadLockFile:
-            definition = self._reread(fd)
-        wanted = self._completed(definition)
-        if wanted != definition:
-            return self._define(fd, wanted)
-        self._check(definition)
-        self.terms = terms = Terms(header, definition)
-        return terms
+        if os.pread(fd, self.header_size, 0) != self.terms.header:
+            from .agreement import agree
 
-    def _header(self, fd: int) -> bytes:
-        return os.pread(fd, self.header_size, 0)
-
-    def _reread(self, fd: int) -> Definition:
-        """Read the header again under the gate, as it may have been just about to be written, or be of another kind."""
-        gate = take_gate(fd)
-        try:
-            return read_header(read_head(fd), self.name, self.path)
-        finally:
-            if gate:
-                leave_gate(fd)
-
-    def _completed(self, definition: Definition) -> Definition:
-        """The definition, with what the request expects where nobody has said anything."""
-        mine = self.expected
-        if definition.defined or definition.kind != mine.kind:
-            return definition
-        capacity, policy = definition.given_capacity, definition.given_policy
-        return Definition(
-            mine.given_capacity if capacity is None else capacity, mine.given_policy if policy is None else policy,
-            False, mine.kind, definition.places or mine.places, definition.leaving,
-        )  # fmt: skip
-
-    def _define(self, fd: int, wanted: Definition) -> Terms:
-        if not take_gate(fd):
-            raise LockError(
-                f'lock "{self.name}" is being defined by a process that does not go on; look for a stopped one',
-                name=self.name,
-            )
-        try:
-            header = self._header(fd)
-            if is_blank(header) or self._completed(read_header(header, self.name, self.path)) == wanted:
-                put_header(fd, self.path, self.name, wanted)
-        finally:
-            leave_gate(fd)
-        return self.learn(fd)
-
-    def _check(self, definition: Definition) -> None:
-        mine = self.expected
-        if definition.kind != mine.kind:
-            raise DefinitionMismatch(
-                f'"{self.name}" is a {definition.kind}, not a {mine.kind} as asked here; ask for it as what it is, or'
-                " use another name",
-                name=self.name,
-            )
-        if not definition.defined:
-            for what, asked, given in (
-                ("capacity", mine.given_capacity, definition.given_capacity),
-                ("policy", mine.given_policy, definition.given_policy),
-                ("elements", mine.elements or None, definition.elements),
-            ):
-                if asked is not None and asked != given:
-                    raise DefinitionMismatch(
-                        f'{mine.kind} "{self.name}" has {what} {given}, not {asked} as asked here; ask for the same'
-                        " everywhere, or set it with pylock.define",
-                        name=self.name,
-                    )
+            self.terms = Terms(*agree(fd, self))
+        return self.terms
 
     def check_attainable(self) -> None:
         """Raise DefinitionMismatch if the lock, as last seen, can never grant this."""
@@ -274,6 +204,15 @@ class Request:
                 f'{self.weight} units of lock "{self.name}" can never be had: its capacity is {self.terms.limit}',
                 name=self.name,
             )
+
+
+def plain_attempt(mode: ModeRule) -> Attempt:
+    """Return what tries for a plain lock in that mode."""
+    if mode.counted:
+        from .units import attempt_units  # which most programs never need
+
+        return attempt_units
+    return attempt_range
 
 
 def request_for(

@@ -15,12 +15,14 @@ from typing import Any, Literal, Self
 from uuid import uuid4
 
 from . import nesting
+from .descendants import become_subreaper, children
 from .errors import LockTimeout
 from .locks import Lock, lock
 from .programs import NOT_FOUND, CannotRun, find_program
 from .several import Composite, Several, all_of
 from .signames import ignorable
-from .supervisor import FORWARDED, become_subreaper, children
+from .supervisor import FORWARDED
+from .terminal import in_foreground
 
 _COOKIE = "PYLOCK_RUN"
 """A variable of the command's environment by which its descendants are told from other children."""
@@ -139,7 +141,7 @@ class _Relay:
         self._ignored = ignored
         self._cookie = cookie
         self._send = os.killpg if new_group else os.kill
-        self._from_terminal = () if new_group or not _in_foreground() else (signal.SIGINT, signal.SIGQUIT)
+        self._from_terminal = () if new_group or not in_foreground() else (signal.SIGINT, signal.SIGQUIT)
         self._child: subprocess.Popen[bytes] | None = None
         self._early: list[int] = []
         self._before: dict[int, Any] = {}
@@ -172,15 +174,6 @@ class _Relay:
         else:  # its descendants are waited for
             for pid in _descendants(self._cookie):
                 os.kill(pid, number)
-
-
-def _in_foreground() -> bool:
-    """Whether a terminal's Ctrl-C reaches this process, and so the command in its group."""
-    try:
-        with open("/dev/tty", "rb") as terminal:
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
 
 
 def _await_tree(cookie: str) -> None:

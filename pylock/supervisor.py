@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any
 
+    from .terminal import Terminal
+
 raw = _signal
 
 FORWARDED = frozenset((
@@ -36,7 +38,6 @@ FORWARDED = frozenset((
 _FROM_TERMINAL = frozenset((raw.SIGINT, raw.SIGQUIT, raw.SIGTSTP))
 _RESUMING = frozenset((raw.SIGTERM, raw.SIGHUP))
 _IGNORED_BY_PYTHON = frozenset((raw.SIGPIPE, raw.SIGXFSZ))
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 class Supervisor:
@@ -57,7 +58,11 @@ class Supervisor:
             self._taken |= {raw.SIGTSTP}
         self._mask: Collection[int] = ()
         self._child = 0
-        self._terminal = _Terminal() if new_group else None
+        self._terminal: Terminal | None = None
+        if new_group:
+            from .terminal import Terminal  # as only a group of its own has to be given the terminal
+
+            self._terminal = Terminal()
 
     def block_signals(self) -> None:
         """From now on signals wait until the command runs."""
@@ -74,6 +79,8 @@ class Supervisor:
         is called once it runs; ``announce`` is told the pids of descendants that are waited for after its own end.
         """
         if self._whole_tree:
+            from .descendants import await_all, become_subreaper
+
             become_subreaper()
         self._child = self._start(program, command, environment, keep, closed)
         started()
@@ -83,7 +90,7 @@ class Supervisor:
         if self._terminal is not None:
             self._terminal.take_back_from(self._child)
         if self._whole_tree:
-            self._await_descendants(announce)
+            await_all(self._taken, self._ignore, announce)
         return status
 
     def _start(
@@ -113,7 +120,10 @@ class Supervisor:
             taken = raw.sigwaitinfo(self._taken)
             if taken.si_signo == raw.SIGCHLD:
                 pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
-                self._reap_adopted()
+                if self._whole_tree:
+                    from .descendants import reap_orphans
+
+                    reap_orphans(self._child)
                 if pid and not os.WIFSTOPPED(status):
                     return status
                 if pid and self._terminal is not None:
@@ -122,12 +132,6 @@ class Supervisor:
                 # A positive code means the kernel; these it sends from a terminal, and to the whole group.
                 from_terminal = taken.si_code > 0 and taken.si_signo in _FROM_TERMINAL
                 self._hand_on(taken.si_signo, reached_group=from_terminal and not self._new_group)
-
-    def _reap_adopted(self) -> None:
-        """Reap the orphans among the command's descendants that have ended, but never the command itself."""
-        for pid in children() if self._whole_tree else ():
-            if pid != self._child:
-                os.waitpid(pid, os.WNOHANG)
 
     def _hand_on(self, signal: int, reached_group: bool) -> None:
         if signal in self._ignore or reached_group:
@@ -156,83 +160,8 @@ class Supervisor:
         self._terminal.hand_to(self._child)
         self._send(raw.SIGCONT)
 
-    def _await_descendants(self, announce: Callable[[list[int]], None]) -> None:
-        told = False
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid:
-                continue
-            left = children()
-            if not told:
-                announce(left)
-                told = True
-            taken = raw.sigwaitinfo(self._taken)
-            if taken.si_signo != raw.SIGCHLD and taken.si_signo not in self._ignore:
-                for descendant in left:
-                    os.kill(descendant, taken.si_signo)  # a child of ours, so its pid is its own
-
-
-class _Terminal:
-    """The controlling terminal, if this process has one."""
-
-    def __init__(self) -> None:
-        self._own = os.getpgrp()
-        self._fd = next((fd for fd in (0, 1, 2) if _foreground_of(fd) is not None), -1)
-
-    @property
-    def is_there(self) -> bool:
-        return self._fd >= 0
-
-    def hand_to(self, group: int) -> bool:
-        """Make the group the foreground one; False if this process is in the background, and has nothing to give."""
-        return self.is_there and _foreground_of(self._fd) == self._own and self._set(group)
-
-    def take_back_from(self, group: int) -> None:
-        if self.is_there and _foreground_of(self._fd) == group:
-            self._set(self._own)
-
-    def _set(self, group: int) -> bool:
-        # From the background this is allowed only while SIGTTOU is blocked: tcsetpgrp(3).
-        mask = raw.pthread_sigmask(raw.SIG_BLOCK, [raw.SIGTTOU])
-        try:
-            os.tcsetpgrp(self._fd, group)
-        except OSError:
-            return False
-        finally:
-            raw.pthread_sigmask(raw.SIG_SETMASK, mask)
-        return True
-
-
-def _foreground_of(fd: int) -> int | None:
-    """The group in the foreground of the terminal; None if that is not this process's own terminal."""
-    try:
-        return os.tcgetpgrp(fd)
-    except OSError:
-        return None
-
 
 def restore_signals() -> None:
     """Undo what Python did to signals at its start, for a process that is about to become another program."""
     for number in _IGNORED_BY_PYTHON:
         raw.signal(number, raw.SIG_DFL)
-
-
-def become_subreaper() -> None:
-    """Adopt the orphans among this process's descendants from now on."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "cannot become the reaper of the command's descendants (prctl)")
-
-
-def children() -> list[int]:
-    """The pids of all children. Source: proc_pid_task(5), children, since Linux 3.5."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        return []

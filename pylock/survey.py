@@ -10,7 +10,8 @@ from os import PathLike
 from .census import Holder, Waiter, opened, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile
-from .layout import SUFFIX, Definition, Gone, file_name, is_blank, parse_line, read_head, read_header, slots_start
+from .headers import is_blank, parse_line, read_head, read_header
+from .layout import SUFFIX, Definition, Gone, file_name, slots_start
 from .request import check_name
 
 

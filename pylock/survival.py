@@ -12,8 +12,8 @@ from .units import piece_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .grants import Pieces
     from .request import Request
-    from .units import Pieces
 
 
 def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:

@@ -1,19 +1,59 @@
-"""Units of capacity: finding free ones and taking them. A shared holder holds as many as its weight."""
+"""Units of capacity: one try for a shared lock. A shared holder holds as many of them as its weight."""
 
 from __future__ import annotations
 
 import os
+from os import pread
 
 from .bytemap import UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, try_lock, unlock, write_lock
-from .lockfile import leave_gate, take_gate
+from .grants import last_token, put_record
+from .layout import unit_slot
+from .lockfile import leave_gate, refresh, take_gate
 
-Pieces = tuple[tuple[int, int], ...]
-"""Units held: (first, one past the last) of each stretch."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .grants import Grant, Pieces
+    from .request import Request
 
 _END = UNITS + UNIT_COUNT
+_LET_GO_UNITS = unlock(UNITS, _END)
 _TRIES = 4
 """Others may take the gaps we saw; and NFSv3 never shows the read locks that another host has in them."""
+
+
+def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant | None:
+    """As `grants.attempt_range`, but take as many units as the request weighs, and touch no other bytes."""
+    while True:
+        limit = request.terms.limit
+        pieces = _take_units(fd, request, limit)
+        if pieces is None:
+            if request.directory.remote:
+                refresh(fd)
+            if request.learn(fd).limit == limit:
+                return None
+            continue
+        head = pread(fd, request.head_size, 0)
+        terms = request.terms if head.startswith(request.terms.header) else request.learn(fd)
+        if pieces[-1][1] <= terms.limit and fits(fd, request.weight, terms.limit):
+            break
+        let_go(fd, _LET_GO_UNITS)
+        if terms.limit == limit:
+            return None
+    token = last_token(head, request)
+    record = request.record(token)
+    for start, _ in pieces:
+        put_record(fd, request, record, request.slot_offset(unit_slot(start)))
+    request.units = piece_lock(*pieces[0]), pieces
+    return token, pieces, None
+
+
+def _take_units(fd: int, request: Request, limit: int) -> Pieces | None:
+    if request.units is not None:
+        lock, pieces = request.units
+        if len(pieces) == 1 and pieces[0][1] <= limit and try_lock(fd, lock):
+            return pieces
+    return take_units(fd, request.weight, limit)
 
 
 def piece_lock(start: int, stop: int) -> bytes:
@@ -66,7 +106,7 @@ def _take_pieces(fd: int, weight: int, limit: int) -> Pieces | None:
                 taken.append((start, stop))
         if _size(taken) == weight:
             return tuple(taken)
-        let_go(fd, unlock(UNITS, _END))
+        let_go(fd, _LET_GO_UNITS)
         return None
     finally:
         leave_gate(fd)

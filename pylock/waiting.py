@@ -8,7 +8,7 @@ from . import process
 from .bells import Bell, is_unheard, ring
 from .byterange import is_free, let_go
 from .errors import NotHeld
-from .grants import PATIENCE, attempt, put_record
+from .grants import PATIENCE, put_record
 from .layout import seat_slot
 from .lockfile import refresh
 from .modes import ANY_HOLDER, EXCLUSIVE
@@ -95,7 +95,7 @@ def _take_turns(
         request.check_attainable()
         first = nested or ticket.is_first(terms.fair)
         open_to_us = terms.limit or (request.kind is not None and not request.kind.starts)
-        if open_to_us and (first or stuck) and (granted := attempt(fd, request, ticket.seat)):
+        if open_to_us and (first or stuck) and (granted := request.attempt(fd, request, ticket.seat)):
             return granted
         if first:
             seconds = SAFETY if patient else PATIENCE

@@ -14,13 +14,13 @@ from os import pread
 from ..bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
 from ..byterange import let_go, read_lock, try_lock, write_lock
 from ..enums import Mode
-from ..grants import LET_GO, Grant, attempt_plainly, last_token, put_record
+from ..grants import LET_GO, Grant, last_token, put_record
 from ..holds import Hold
 from ..layout import PATH, seat_slot
 from ..locks import Lock, check_timeout
 from ..modes import ALL, NULL, rule_of
 from ..modes import INTENTS as INTENT_RULES
-from ..request import Kind, Request, make_request
+from ..request import Kind, Request, make_request, plain_attempt
 from ..several import Composite, Holds
 from ..tickets import LEAVE_SEATS, take_seat
 
@@ -149,7 +149,7 @@ class _NodeKind(Kind):
         excluded = _EXCLUDED[request.mode.code]
         if excluded is not None and not try_lock(fd, excluded):
             return None
-        grant = attempt_plainly(fd, request, seat)
+        grant = plain_attempt(request.mode)(fd, request, seat)
         if grant is None:
             let_go(fd, LET_GO)
         return grant

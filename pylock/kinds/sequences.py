@@ -7,7 +7,7 @@ that nobody has locked any more tells that its value was left behind, however it
 from __future__ import annotations
 
 from ..byterange import is_free, let_go
-from ..grants import LET_GO, attempt_plainly, put_record
+from ..grants import LET_GO, attempt_range, put_record
 from ..holds import Hold
 from ..layout import SEQUENCE, unit_slot
 from ..locks import Lock, check_timeout
@@ -107,7 +107,7 @@ class _SequenceKind(Kind):
     name = SEQUENCE
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        grant = attempt_plainly(fd, request, seat)
+        grant = attempt_range(fd, request, seat)
         if grant is None:
             return None
         token, pieces, _ = grant

@@ -13,7 +13,8 @@ from errno import ENOSPC
 from typing import Any
 
 from ..errors import BadLockFile, LockError
-from ..layout import STATE_SIZE, checksum, parse_line
+from ..headers import parse_line
+from ..layout import STATE_SIZE, checksum
 from ..lockfile import leave_gate, take_gate
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from calendar import timegm
 from time import localtime, strftime, time_ns
 
 from ..byterange import let_go
-from ..grants import LET_GO, attempt_plainly, put_record
+from ..grants import LET_GO, attempt_range, put_record
 from ..holds import Hold
 from ..layout import TIMESTAMP, unit_slot
 from ..locks import Lock, check_timeout
@@ -100,7 +100,7 @@ class _TimestampKind(Kind):
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         self._refused, self._late = False, False
-        grant = attempt_plainly(fd, request, seat)
+        grant = attempt_range(fd, request, seat)
         if grant is None:
             return None
         token, pieces, _ = grant

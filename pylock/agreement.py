@@ -1,0 +1,93 @@
+"""A request meets the header of the lock file: where nobody has said what the lock is, the first request does."""
+
+from __future__ import annotations
+
+import os
+
+from .errors import BadLockFile, DefinitionMismatch, LockError
+from .headers import is_blank, put_header, read_head, read_header
+from .layout import Definition
+from .lockfile import leave_gate, take_gate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import Request
+
+
+def agree(fd: int, request: Request) -> tuple[bytes, Definition]:
+    """Return the header and what it says, once the request fits it.
+
+    Raises BadLockFile, DefinitionMismatch, LockError, `layout.Gone`, OSError.
+    """
+    while True:
+        header = os.pread(fd, request.header_size, 0)
+        if is_blank(header):
+            _define(fd, request, request.expected)
+            continue
+        try:
+            definition = read_header(header, request.name, request.path)
+        except BadLockFile:
+            definition = _reread(fd, request)
+        completed = _completed(definition, request.expected)
+        if completed == definition:
+            _check(definition, request)
+            return header, definition
+        _define(fd, request, completed)
+
+
+def _reread(fd: int, request: Request) -> Definition:
+    """Read the header again under the gate, as it may have been just about to be written, or be of another kind."""
+    gate = take_gate(fd)
+    try:
+        return read_header(read_head(fd), request.name, request.path)
+    finally:
+        if gate:
+            leave_gate(fd)
+
+
+def _completed(definition: Definition, mine: Definition) -> Definition:
+    """The definition, with what the request expects where nobody has said anything."""
+    if definition.defined or definition.kind != mine.kind:
+        return definition
+    capacity, policy = definition.given_capacity, definition.given_policy
+    return Definition(
+        mine.given_capacity if capacity is None else capacity, mine.given_policy if policy is None else policy,
+        False, mine.kind, definition.places or mine.places, definition.leaving,
+    )  # fmt: skip
+
+
+def _define(fd: int, request: Request, wanted: Definition) -> None:
+    """Write the definition under the gate, unless somebody else was faster."""
+    if not take_gate(fd):
+        raise LockError(
+            f'lock "{request.name}" is being defined by a process that does not go on; look for a stopped one',
+            name=request.name,
+        )
+    try:
+        header = os.pread(fd, request.header_size, 0)
+        if is_blank(header) or _completed(read_header(header, request.name, request.path), request.expected) == wanted:
+            put_header(fd, request.path, request.name, wanted)
+    finally:
+        leave_gate(fd)
+
+
+def _check(definition: Definition, request: Request) -> None:
+    mine = request.expected
+    if definition.kind != mine.kind:
+        raise DefinitionMismatch(
+            f'"{request.name}" is a {definition.kind}, not a {mine.kind} as asked here; ask for it as what it is, or'
+            " use another name",
+            name=request.name,
+        )
+    if not definition.defined:
+        for what, asked, given in (
+            ("capacity", mine.given_capacity, definition.given_capacity),
+            ("policy", mine.given_policy, definition.given_policy),
+            ("elements", mine.elements or None, definition.elements),
+        ):
+            if asked is not None and asked != given:
+                raise DefinitionMismatch(
+                    f'{mine.kind} "{request.name}" has {what} {given}, not {asked} as asked here; ask for the same'
+                    " everywhere, or set it with pylock.define",
+                    name=request.name,
+                )

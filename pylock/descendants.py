@@ -1,0 +1,60 @@
+"""The descendants of a command: adopting those that lose their parent, and waiting for the last."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # as in `supervisor`
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+def become_subreaper() -> None:
+    """Adopt the orphans among this process's descendants from now on."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "cannot become the reaper of the command's descendants (prctl)")
+
+
+def children() -> list[int]:
+    """The pids of all children. Source: proc_pid_task(5), children, since Linux 3.5."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def reap_orphans(command: int) -> None:
+    """Reap those that have ended, but never the command itself."""
+    for pid in children():
+        if pid != command:
+            os.waitpid(pid, os.WNOHANG)
+
+
+def await_all(taken: Collection[int], ignored: Collection[int], announce: Callable[[list[int]], None]) -> None:
+    """Wait until the last has ended; hand on to all of them what comes of the blocked signals ``taken``.
+
+    ``announce`` is told once which pids are waited for.
+    """
+    told = False
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid:
+            continue
+        left = children()
+        if not told:
+            announce(left)
+            told = True
+        signal = _signal.sigwaitinfo(taken).si_signo
+        if signal != _signal.SIGCHLD and signal not in ignored:
+            for descendant in left:
+                os.kill(descendant, signal)  # a child of ours, so its pid is its own

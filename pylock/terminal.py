@@ -1,0 +1,54 @@
+"""The controlling terminal: which process group is in its foreground, and handing that place on and taking it back."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # as in `supervisor`
+import os
+
+
+class Terminal:
+    """The controlling terminal, if this process has one."""
+
+    def __init__(self) -> None:
+        self._own = os.getpgrp()
+        self._fd = next((fd for fd in (0, 1, 2) if _foreground_of(fd) is not None), -1)
+
+    @property
+    def is_there(self) -> bool:
+        return self._fd >= 0
+
+    def hand_to(self, group: int) -> bool:
+        """Make the group the foreground one; False if this process is in the background, and has nothing to give."""
+        return self.is_there and _foreground_of(self._fd) == self._own and self._set(group)
+
+    def take_back_from(self, group: int) -> None:
+        if self.is_there and _foreground_of(self._fd) == group:
+            self._set(self._own)
+
+    def _set(self, group: int) -> bool:
+        # From the background this is allowed only while SIGTTOU is blocked: tcsetpgrp(3).
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGTTOU])
+        try:
+            os.tcsetpgrp(self._fd, group)
+        except OSError:
+            return False
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        return True
+
+
+def _foreground_of(fd: int) -> int | None:
+    """The group in the foreground of the terminal; None if that is not this process's own terminal."""
+    try:
+        return os.tcgetpgrp(fd)
+    except OSError:
+        return None
+
+
+def in_foreground() -> bool:
+    """Whether a terminal's Ctrl-C reaches this process, and so a command in its group."""
+    try:
+        with open("/dev/tty", "rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
