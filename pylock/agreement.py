@@ -21,6 +21,8 @@ def agree(fd: int, request: Request) -> tuple[bytes, Definition]:
     """
     while True:
         header = os.pread(fd, request.header_size, 0)
+        if header == request.terms.header:  # as we have just written it
+            return header, request.terms.definition
         if is_blank(header):
             _define(fd, request, request.expected)
             continue

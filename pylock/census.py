@@ -15,9 +15,10 @@ from .bytemap import GATE, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
 from .enums import Mode
 from .errors import LockError, LockTimeout, WouldBlock
+from .failures import explained
 from .headers import parse_line
 from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, seat_slot, unit_slot
-from .lockfile import explained, refresh
+from .lockfile import refresh
 from .request import Kind, Request
 from .tickets import all_seats, all_tickets
 

@@ -14,6 +14,7 @@ from .blocks import blocks_around, change_block, refuse_deadlock
 from .bytemap import LAST_PRIORITY, ROOM, UNIT_COUNT, UNITS
 from .byterange import is_free, let_go, try_lock, unlock
 from .census import refusal, take_census
+from .contention import watch_for
 from .descriptors import close
 from .errors import Deadlock, LockLost, LockTimeout
 from .grants import ANY_WAITER, LET_GO, last_token, put_record
@@ -62,7 +63,7 @@ def steps_to_convert(hold: Hold, mode: str, timeout: float | None, waits_as_task
         around = blocks_around(request, waits_as_task, besides=hold._fd)
         refuse_deadlock(request, around)
         deadline = None if timeout is None else begun + timeout
-        if (yield from _wait(hold, request, deadline, hold._watch(waits_as_task))):
+        if (yield from _wait(hold, request, deadline, watch_for(request, waits_as_task))):
             return
     raise refusal(LockTimeout, hold._fd, request, monotonic() - begun)
 

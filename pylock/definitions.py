@@ -9,9 +9,10 @@ from .byterange import let_go
 from .descriptors import close
 from .elements import check_elements, rearranged
 from .errors import DefinitionMismatch, LockError
+from .failures import explained
 from .headers import is_blank, put_header, read_head, read_header
 from .layout import KINDS, LOCK, POOL, Definition, Gone
-from .lockfile import explained, open_file, take_gate
+from .lockfile import open_file, take_gate
 from .removal import finish_removal
 from .request import Request, Terms, check_capacity, check_policy, make_request
 from .waiting import ring_next

@@ -39,6 +39,8 @@ _OWN = "/.local/state/pylock"
 
 _SHARED_DISKS = ("/sys/fs/gfs2", "/sys/fs/ocfs2")
 """Where the kernel shows file systems that have a disk, and yet are in use by several hosts."""
+_DISKLESS = frozenset((b"overlay", b"ramfs", b"tmpfs"))
+"""File systems that have no disk of their own, and yet are in use by this host alone."""
 
 _known: dict[str, Directory] = {}
 
@@ -98,7 +100,7 @@ def _look_at(path: str) -> Directory:
         raise NotADirectoryError(20, "lock directory is not a directory", path)
     if own:
         _refuse_strangers(path)
-    mount = None if _is_on_own_disk(status) else _mount_of(path)
+    mount = None if _is_of_this_host(status.st_dev) else _mount_of(path)
     if mount is not None and mount.locks_stay_on_this_host:
         raise Unsupported(
             f"{path} is mounted from {mount.source} with locks kept on this host, so that other hosts would not see"
@@ -108,12 +110,20 @@ def _look_at(path: str) -> Directory:
     return Directory(path, status.st_mode, mount)
 
 
-def _is_on_own_disk(status: os.stat_result) -> bool:
-    """Whether only this host has the file system, as far as that shows without the table of mounts, which is long.
+def _is_of_this_host(device: int) -> bool:
+    """Whether only this host has the file system, as far as its device tells without a look at all mounts.
 
     Source: Linux devices.txt: major number 0 is for file systems without a disk, such as those of a network.
     """
-    return os.major(status.st_dev) != 0 and not any(os.path.exists(path) for path in _SHARED_DISKS)
+    if os.major(device):
+        return not any(os.path.exists(path) for path in _SHARED_DISKS)
+    mark = f" 0:{os.minor(device)} ".encode()
+    try:
+        with open("/proc/self/mountinfo", "rb") as mounts:
+            line = next((line for line in mounts if mark in line), b"")
+    except OSError:
+        return False
+    return line.partition(b" - ")[2].partition(b" ")[0] in _DISKLESS  # proc_pid_mountinfo(5): the type stands there
 
 
 def _mount_of(path: str) -> Mount:

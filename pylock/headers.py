@@ -6,6 +6,7 @@ import os
 import stat
 from errno import ENOSPC
 
+from .failures import bad_file
 from .layout import (
     FORMAT,
     KINDS,
@@ -16,7 +17,6 @@ from .layout import (
     Definition,
     Gone,
     Places,
-    bad_file,
     write_header,
 )
 from .lockfile import is_at

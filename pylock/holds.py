@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from errno import ENOLCK, ENOSYS, EOPNOTSUPP, ESTALE
+from errno import ESTALE
 from time import monotonic, sleep
 
 from . import process
-from .blocks import all_blocks_around, enter_block, inside
+from .blocks import enter_block, inside
 from .byterange import is_free, let_go
 from .descriptors import FRESH, HOT, close, put_away, take_idle
-from .errors import LockError, LockLost, NotHeld, Unsupported
+from .errors import LockError, LockLost, NotHeld
 from .grants import ANY_WAITER, PATIENCE
 from .layout import Gone
-from .lockfile import explained, is_at, open_file
+from .lockfile import open_file
 from .modes import NULL
 
 TYPE_CHECKING = False
@@ -23,16 +23,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .blocks import Whoever
-    from .deadlocks import Watch
     from .enums import Mode
-    from .fronts import Steps
     from .grants import Grant
     from .modes import ModeRule
     from .request import Request
 
-_NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
-_LONG = 1.0
-"""Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
 _ring: Callable[[int, Request, ModeRule | None], None] | None = None
 """`waiting.ring_next`, once it was needed: an import statement takes longer to find it again than the ring itself."""
 
@@ -287,53 +282,6 @@ class Hold:
         request = self._request
         return request.mode is NULL or may_skip_queue(self._fd, request.mode, request.learn(self._fd).fair)
 
-    def _take_again(self) -> bool:
-        """Try once more, without regard to who waits."""
-        self._close()
-        return self._take(jump=True)
-
-    def _wait(self, deadline: float | None, nested: bool, waits_as_task: bool) -> Steps[None]:
-        """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
-        from .waiting import wait
-
-        while True:
-            if self._fd < 0 and not (yield from self._await_existence(deadline)):
-                return
-            if self._grant is not None:
-                return
-            begun = monotonic()
-            try:
-                self._grant = yield from wait(self._fd, self._request, deadline, nested, self._watch(waits_as_task))
-                if self._grant is None or monotonic() - begun < _LONG or is_at(self._fd, self._request.path):
-                    return
-            except Gone:
-                pass
-            self._grant = None
-            self._close()
-            if self._take():
-                return
-
-    def _watch(self, waits_as_task: bool) -> Watch | None:
-        """Return what finds deadlocks, for a waiter that holds other locks; who holds none is in no deadlock."""
-        from .nesting import outer_holds
-
-        around, above = all_blocks_around(waits_as_task), outer_holds()
-        if not around and not above:
-            return None
-        from .deadlocks import watch
-
-        return watch(around, above, self._request)
-
-    def _await_existence(self, deadline: float | None) -> Steps[bool]:
-        """Wait for the lock to exist, and try once; False if time is up."""
-        from .existence import until_it_exists
-
-        while self._fd < 0:
-            if not (yield from until_it_exists(self._request, deadline)):
-                return False
-            self._take()
-        return True
-
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0 and self._generation == process.generation:
@@ -352,16 +300,7 @@ def _ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> No
 
 def explain(error: BaseException, request: Request) -> None:
     """Raise what an OSError of the lock file means; return if it says enough by itself."""
-    if not isinstance(error, OSError) or isinstance(error, LockError):
-        return
-    if error.errno in _NO_LOCKS_HERE:
-        mount = request.directory.mount
-        raise Unsupported(
-            f"cannot lock {request.path}: {error.strerror}; the file system {mount.type} at {mount.point}"
-            f" ({mount.source}) does not lock bytes as it is mounted; start its lock service or use another directory",
-            path=request.path,
-            errno=error.errno,
-        ) from error
-    better = explained(error, request.path)
-    if better is not error:
-        raise better from error
+    if isinstance(error, OSError) and not isinstance(error, LockError):
+        from .failures import raise_explained
+
+        raise_explained(error, request)

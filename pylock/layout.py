@@ -18,7 +18,6 @@ from __future__ import annotations
 from time import time_ns
 
 from .bytemap import UNIT_COUNT
-from .errors import BadLockFile
 
 FORMAT = 1
 SLOT_SIZE = 448
@@ -188,12 +187,6 @@ REMOVED = b'{"pylock":1,"removed":true}\n'
 
 def _line(text: str, size: int) -> bytes:
     return text.encode("utf-8", "surrogatepass").ljust(size - 1) + b"\n"
-
-
-def bad_file(path: str, why: str) -> BadLockFile:
-    return BadLockFile(
-        f"{path} cannot be used as a lock file: {why}; if no program uses it, remove it, else restore it", path=path
-    )
 
 
 # Records

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from errno import EISDIR, ELOOP, ENOENT, ENXIO, ESPIPE, ESTALE
+from errno import ENOENT, ESTALE
 from time import sleep
 
 from .bytemap import GATE
 from .byterange import let_go, try_lock, unlock, write_lock
 from .descriptors import open_noted
-from .layout import bad_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
             return open_noted(path, _OPEN)
         except OSError as another:
             error = another
+    from .failures import explained
+
     raise explained(error, path)
 
 
@@ -70,16 +71,6 @@ def _is_being_made(path: str) -> bool:
         return os.lstat(path).st_size == 0
     except FileNotFoundError:
         return True
-
-
-def explained(error: OSError, path: str) -> Exception:
-    """Return what is to be raised for an error of the lock file: with its path, as BadLockFile if it is none."""
-    kinds = {ELOOP: "a symbolic link", EISDIR: "a directory", ENXIO: "a socket", ESPIPE: "a FIFO"}
-    if error.errno in kinds:
-        return bad_file(path, f"it is {kinds[error.errno]}")
-    if error.filename is None and error.errno is not None:
-        error.filename = path
-    return error
 
 
 def is_at(fd: int, path: str) -> bool:

@@ -1,17 +1,14 @@
 """`Lock`: asking for a lock, by a thread or a task, with or without waiting.
 
-The way of a request: `Lock.acquire` → `Hold._take` (one try) → granted; else `Lock._steps` → `waiting.wait` → granted.
+The way of a request: `Lock.acquire` → `Hold._take` (one try) → granted; else `contention` → `waiting` → granted.
 """
 
 from __future__ import annotations
 
-from time import monotonic
-
-from .blocks import blocks_around, enter_block, refuse_deadlock, whoami
+from .blocks import enter_block, whoami
 from .byterange import is_free
-from .errors import LockError, LockTimeout, NotHeld, WouldBlock
+from .errors import LockTimeout, NotHeld, WouldBlock
 from .holds import Hold, explain
-from .layout import Gone
 from .modes import ANY_HOLDER
 from .request import check_seconds, request_for
 
@@ -82,8 +79,7 @@ def lock(
     Raises ValueError, TypeError, DefinitionMismatch; for the directory FileNotFoundError, NotADirectoryError,
     Unsupported, LockError.
     """
-    if timeout is not None:
-        check_timeout(timeout)
+    checked_timeout(timeout)
     request = request_for(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
     return Lock(request, timeout)
 
@@ -193,9 +189,11 @@ class Lock(Asking[HoldT_co]):
         """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
         hold = self._hold_type(self._request)
         try:
-            if not hold._take() and not (self._is_nested(waits_as_task=True, may_wait=False) and hold._take_again()):
-                self._request.check_attainable()
-                raise self._refusal(WouldBlock, hold)
+            if not hold._take():
+                from .contention import steps_to_grant
+                from .fronts import drive
+
+                drive(steps_to_grant(hold, 0, waits_as_task=True, refused=WouldBlock))
             if self._holds:
                 forget_released(self._holds)
             self._holds.append(hold)
@@ -213,12 +211,14 @@ class Lock(Asking[HoldT_co]):
         Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
         any exception, from a signal handler too, nothing is left held or queued.
         """
+        timeout = self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)
         hold = self._hold_type(self._request)
         try:
             if not hold._take():
+                from .contention import steps_to_grant
                 from .fronts import drive
 
-                (front or drive)(self._steps(hold, timeout, waits_as_task=False))
+                (front or drive)(steps_to_grant(hold, timeout, waits_as_task=False))
             if self._holds:
                 forget_released(self._holds)
             self._holds.append(hold)
@@ -230,12 +230,14 @@ class Lock(Asking[HoldT_co]):
 
     async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> HoldT_co:
         """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
+        timeout = self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)
         hold = self._hold_type(self._request)
         try:
             if not hold._take():
+                from .contention import steps_to_grant
                 from .fronts import drive_async
 
-                await drive_async(self._steps(hold, timeout, waits_as_task=True))
+                await drive_async(steps_to_grant(hold, timeout, waits_as_task=True))
             if self._holds:
                 forget_released(self._holds)
             self._holds.append(hold)
@@ -270,52 +272,14 @@ class Lock(Asking[HoldT_co]):
         hold = self._hold_type(self._request)
         try:
             if not hold._take():
-                yield from self._steps(hold, timeout, waits_as_task, refusal)
+                from .contention import steps_to_grant
+
+                yield from steps_to_grant(hold, timeout, waits_as_task, refusal)
         except BaseException as error:
             hold._close()
             explain(error, self._request)
             raise
         return hold
-
-    def _steps(
-        self, hold: Hold, timeout: float | None, waits_as_task: bool,
-        refusal: type[WouldBlock] | type[LockTimeout] = LockTimeout,
-    ) -> Steps[None]:  # fmt: skip
-        """What to do when the first try failed."""
-        begun = monotonic()
-        if timeout is OWN_TIMEOUT:
-            timeout = self._timeout
-        else:
-            check_timeout(timeout)
-        self._request.check_attainable()
-        nested = self._is_nested(waits_as_task, may_wait=timeout != 0)
-        if nested and hold._take_again():
-            return
-        if timeout != 0:
-            yield from hold._wait(None if timeout is None else begun + timeout, nested, waits_as_task)
-        hold.waited = monotonic() - begun
-        if hold._grant is None:
-            raise self._refusal(refusal, hold)
-
-    def _is_nested(self, waits_as_task: bool, may_wait: bool) -> bool:
-        """Whether this thread or task is inside the lock already: then it passes the queue, which may wait for it."""
-        around = blocks_around(self._request, waits_as_task)
-        if may_wait:
-            refuse_deadlock(self._request, around)
-        return bool(around)
-
-    def _refusal(self, kind: type[WouldBlock] | type[LockTimeout], hold: Hold) -> LockError:
-        if hold._fd < 0:
-            from .existence import absence
-
-            return absence(kind, self._request, hold.waited)
-        from .census import refusal
-
-        try:
-            self._request.learn(hold._fd)  # who asks for what this lock is not should know why
-        except Gone:
-            pass
-        return refusal(kind, hold._fd, self._request, hold.waited)
 
 
 def forget_released(holds: list[Any]) -> None:
@@ -328,6 +292,7 @@ def forget_released(holds: list[Any]) -> None:
                 pass
 
 
-def check_timeout(timeout: float | None) -> None:
+def checked_timeout(timeout: float | None) -> float | None:
     if timeout is not None:
         check_seconds("timeout must be None (for ever)", timeout)
+    return timeout

@@ -18,10 +18,9 @@ from . import nesting
 from .descendants import become_subreaper, children
 from .errors import LockTimeout
 from .locks import Lock, lock
-from .programs import NOT_FOUND, CannotRun, find_program
 from .several import Composite, Several, all_of
 from .signames import ignorable
-from .supervisor import FORWARDED
+from .supervisor import FORWARDED, NOT_FOUND, CannotRun, find_program
 from .terminal import in_foreground
 
 _COOKIE = "PYLOCK_RUN"

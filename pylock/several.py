@@ -16,7 +16,7 @@ from .blocks import enter_block, leave_block, note_taken
 from .errors import LockTimeout, WouldBlock
 from .fronts import drive, drive_async
 from .holds import Hold
-from .locks import OWN_TIMEOUT, Asking, Lock, check_timeout, forget_released
+from .locks import OWN_TIMEOUT, Asking, Lock, checked_timeout, forget_released
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ class Composite(Asking[HoldsType]):
     def _acquiring(
         self, timeout: float | None, waits_as_task: bool, refusal: type[LockTimeout] | type[WouldBlock] = LockTimeout
     ) -> Steps[HoldsType]:
-        if timeout is OWN_TIMEOUT:
-            timeout = self._timeout
-        check_timeout(timeout)
+        timeout = self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)
         begun = monotonic()
         deadline = None if timeout is None else begun + timeout
         taken: dict[Lock, Hold] = {}
@@ -204,7 +202,7 @@ def all_of(*locks: Lock | Composite[Holds], timeout: float | None = None) -> Sev
     ``timeout`` in seconds is for all together: None is for ever, 0 is one try; those of the locks do not count.
     Raises ValueError for locks that exclude each other, such as one that is named twice.
     """
-    check_timeout(timeout)
+    checked_timeout(timeout)
     if not locks:
         raise ValueError("all_of needs different locks, at least one")
     parts = [part._request for lock in locks for part in lock._parts]

@@ -15,10 +15,10 @@ PACKAGE = ROOT / "pylock"
 
 LAYERS = [
     "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
-    "layout", "lockfile", "headers", "tickets", "grants", "units", "elements", "bells", "removal", "agreement",
-    "request", "waiting", "blocks", "census", "nesting", "survival", "existence", "deadlocks", "conversion", "holds",
-    "locks", "several", "kinds", "definitions", "survey", "programs", "terminal", "descendants", "supervisor",
-    "signames", "dying", "running", "__init__", "compat", "cli", "__main__",
+    "layout", "failures", "lockfile", "headers", "tickets", "grants", "units", "elements", "bells", "removal",
+    "agreement", "request", "waiting", "blocks", "census", "nesting", "survival", "existence", "deadlocks",
+    "contention", "conversion", "holds", "locks", "several", "kinds", "definitions", "survey", "terminal",
+    "descendants", "supervisor", "signames", "dying", "running", "__init__", "compat", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a module imports only those before it. Imports for annotations alone do not count."""
 

@@ -170,8 +170,10 @@ def test_locked_tells_of_anybody_and_makes_no_file(directory: Any, contenders: t
 def test_what_is_no_timeout_is_refused(timeout: Any) -> None:
     with pytest.raises(ValueError, match=r"timeout must be None .*, not"):
         pylock.lock("x", timeout=timeout)
-    with pylock.lock("x"), pytest.raises(ValueError, match="timeout must be"):
-        pylock.lock("x", "shared").acquire(timeout)
+    with pytest.raises(ValueError, match="timeout must be"):  # though the lock is free
+        pylock.lock("x").acquire(timeout)
+    with pytest.raises(ValueError, match="timeout must be"):
+        asyncio.run(pylock.lock("x").acquire_async(timeout))
 
 
 def test_timeout_zero_is_one_try() -> None:

@@ -14,12 +14,12 @@ from unittest import mock
 import pytest
 
 import pylock
-from pylock import byterange, grants, lockfile
+from pylock import byterange, grants, lockfile, units
 
 ERRNOS = ["EINTR", "EIO", "ENOSPC", "EMFILE", "EACCES", "ENOLCK", "ESTALE", "EDQUOT"]
 SYSTEM_CALLS: list[tuple[Any, str]] = [
-    (byterange, "fcntl"), (grants, "pread"), (grants, "pwrite"), (lockfile, "open_noted"), (os, "pread"),
-    (os, "pwrite"),
+    (byterange, "fcntl"), (grants, "pread"), (grants, "pwrite"), (units, "pread"),
+    (lockfile, "open_noted"), (os, "pread"), (os, "pwrite"),
     (os, "fstat"), (os, "lstat"), (os, "mkfifo"), (os, "chmod"), (os, "fchmod"), (os, "unlink"), (os, "open"),
     (os, "read"),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,9 @@ from contender import waiting
 from hypothesis import given, settings
 
 import pylock
-from pylock import directories, layout, mounts, removal
+from pylock import directories, headers, layout, mounts, process, removal
+from pylock.grants import Grant
+from pylock.request import Request
 
 NAMES = ["a/b", "a_b", "a%2Fb", ".", "..", "ä", "a\0b", "-", "x" * 300, "x" * 301, "ö" * 200, '"', "\udc80", " "]
 
@@ -49,7 +52,7 @@ def test_header_is_read_as_it_was_written(name: str, capacity: int | None, polic
     raw = layout.write_header(name, definition)
     assert len(raw) == layout.header_size(name)
     assert raw.endswith(b"\n")
-    assert layout.read_header(raw + b"more", name, "path") == definition
+    assert headers.read_header(raw + b"more", name, "path") == definition
 
 
 @given(st.text())
@@ -200,6 +203,17 @@ def test_long_reason_and_command_are_cut_to_fit() -> None:
         assert holder.pid == os.getpid()
 
 
+def test_user_is_recorded_by_number_and_shown_by_name(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pylock.lock("x"):
+        assert f'"uid":{os.geteuid()},' in (directory / "x.lock").read_text()
+        assert pylock.inspect("x").holders[0].user == pwd.getpwuid(os.geteuid()).pw_name
+    for nobody in (3_999_999_999, 1 << 80):  # one that has no name, and one that cannot be a user
+        monkeypatch.setattr(process, "_identity", None)
+        monkeypatch.setattr(os, "geteuid", lambda uid=nobody: uid)
+        with pylock.lock(f"of {nobody}"):
+            assert pylock.inspect(f"of {nobody}").holders[0].user == str(nobody)
+
+
 def test_given_directory_that_is_missing_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(
         FileNotFoundError, match="does not exist; make it, or check that its file system is mounted"
@@ -274,10 +288,18 @@ def test_mount_that_hides_locks_from_other_hosts_is_refused(tmp_path: Path, monk
         pylock.lock("x", directory=tmp_path / "nfs")
 
 
-def test_file_removed_by_hand_during_a_long_wait_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pylock import holds
+def test_file_system_without_a_disk_is_told_by_its_type_from_one_of_other_hosts() -> None:
+    table = Path("/proc/self/mountinfo").read_text().splitlines()
+    types = {line.split(" - ")[1].split()[0]: line.split()[4] for line in table}
+    assert directories._is_of_this_host(os.stat(types["tmpfs"]).st_dev)
+    assert not directories._is_of_this_host(os.stat(types["proc"]).st_dev)
+    assert not directories._is_of_this_host(os.makedev(0, 99_999)), "not in the table, as a part of a btrfs"
 
-    monkeypatch.setattr(holds, "_LONG", 0.0)
+
+def test_file_removed_by_hand_during_a_long_wait_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pylock import contention
+
+    monkeypatch.setattr(contention, "_LONG", 0.0)
     old = pylock.lock("x").acquire()
     with ThreadPoolExecutor() as pool:
         waiter = pool.submit(pylock.lock("x").acquire)
@@ -321,17 +343,16 @@ def test_clean_removes_what_is_idle_and_keeps_the_rest(directory: Path) -> None:
 def test_file_removed_between_open_and_lock_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pylock.lock("x"):
         pass
-    from pylock import holds
+    lock = pylock.lock("x")
+    real, removed = lock._request.attempt, []
 
-    real, removed = holds.attempt, []
-
-    def attempt(fd: int, request: object, *rest: object) -> object:
+    def attempt(fd: int, request: Request, seat: int | None) -> Grant | None:
         if not removed:
             removed.extend(removal.clean(directories.resolve(directory)))
-        return real(fd, request, *rest)  # type: ignore[arg-type]
+        return real(fd, request, seat)
 
-    monkeypatch.setattr(holds, "attempt", attempt)
-    with pylock.lock("x") as hold:
+    monkeypatch.setattr(lock._request, "attempt", attempt)
+    with lock as hold:
         assert removed == ["x.lock"]
         hold.check()
         with pytest.raises(pylock.WouldBlock):

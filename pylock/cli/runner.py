@@ -8,8 +8,7 @@ from errno import ENOENT, ENOEXEC
 from .. import nesting
 from ..errors import LockTimeout
 from ..locks import Lock, lock
-from ..programs import NOT_FOUND, CannotRun, find_program
-from ..supervisor import FORWARDED, Supervisor, raw, restore_signals
+from ..supervisor import FORWARDED, NOT_FOUND, CannotRun, Supervisor, find_program, raw, restore_signals
 from . import complain
 from .options import UsageError
 

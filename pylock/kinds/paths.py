@@ -17,7 +17,7 @@ from ..enums import Mode
 from ..grants import LET_GO, Grant, last_token, put_record
 from ..holds import Hold
 from ..layout import PATH, seat_slot
-from ..locks import Lock, check_timeout
+from ..locks import Lock, checked_timeout
 from ..modes import ALL, NULL, rule_of
 from ..modes import INTENTS as INTENT_RULES
 from ..request import Kind, Request, make_request, plain_attempt
@@ -51,7 +51,7 @@ def path_lock(
     never its siblings. While it is waited for, the levels above that were got already are held. ``policy`` is that of
     every level. The other parameters are those of `lock`. Raises ValueError for what is no path; and as `lock`.
     """
-    check_timeout(timeout)
+    checked_timeout(timeout)
     nodes = _nodes(path)
     rule = rule_of(mode)
 

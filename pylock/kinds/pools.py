@@ -15,7 +15,7 @@ from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
 from ..layout import POOL, Definition, unit_slot
 from ..lockfile import leave_gate, take_gate
-from ..locks import Lock, check_timeout
+from ..locks import Lock, checked_timeout
 from ..request import Kind, check_whole, make_request
 from ..units import piece_lock
 
@@ -47,7 +47,7 @@ def pool(
     ``elements`` are given out from the first on; who has used the pool first, or `define`, says which they are, and
     all others must name the same, or None. The other parameters are those of `lock`. Raises as `lock`.
     """
-    check_timeout(timeout)
+    checked_timeout(timeout)
     names = () if elements is None else check_elements(elements)
     check_whole("weight", weight, 1, UNIT_COUNT)
     if names and weight > len(names):

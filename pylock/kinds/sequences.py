@@ -7,12 +7,12 @@ that nobody has locked any more tells that its value was left behind, however it
 from __future__ import annotations
 
 from ..byterange import is_free, let_go
-from ..grants import LET_GO, attempt_range, put_record
+from ..grants import LET_GO, put_record
 from ..holds import Hold
 from ..layout import SEQUENCE, unit_slot
-from ..locks import Lock, check_timeout
+from ..locks import Lock, checked_timeout
 from ..request import Kind, make_request
-from ..units import piece_lock
+from ..units import attempt_units, piece_lock
 from .state import SHORT, GateTakenError, changed
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def sequence(
     `SequenceHold.rollback`, and if the process dies. Every value is on the disk before it is given, which costs what
     fdatasync(2) takes there. The other parameters are those of `lock`. Raises as `lock`.
     """
-    check_timeout(timeout)
+    checked_timeout(timeout)
     request = make_request(
         name, "shared", capacity=capacity, priority=priority, policy=policy, reason=reason, directory=directory,
         create=create, kind=TRANSACTIONAL if transactional else PLAIN,
@@ -107,7 +107,7 @@ class _SequenceKind(Kind):
     name = SEQUENCE
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        grant = attempt_range(fd, request, seat)
+        grant = attempt_units(fd, request)
         if grant is None:
             return None
         token, pieces, _ = grant

@@ -12,11 +12,12 @@ from calendar import timegm
 from time import localtime, strftime, time_ns
 
 from ..byterange import let_go
-from ..grants import LET_GO, attempt_range, put_record
+from ..grants import LET_GO, put_record
 from ..holds import Hold
 from ..layout import TIMESTAMP, unit_slot
-from ..locks import Lock, check_timeout
+from ..locks import Lock, checked_timeout
 from ..request import Kind, make_request
+from ..units import attempt_units
 from .state import SHORT, GateTakenError, changed
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ def timestamp(
 
     Raises ValueError for a format that changes less often; and as `lock`.
     """
-    check_timeout(timeout)
+    checked_timeout(timeout)
     request = make_request(
         name, "shared", capacity=capacity, priority=priority, policy=policy, reason=reason, directory=directory,
         create=create, kind=_TimestampKind(format),
@@ -100,7 +101,7 @@ class _TimestampKind(Kind):
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         self._refused, self._late = False, False
-        grant = attempt_range(fd, request, seat)
+        grant = attempt_units(fd, request)
         if grant is None:
             return None
         token, pieces, _ = grant

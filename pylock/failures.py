@@ -1,0 +1,44 @@
+"""What an OSError of a lock file means: with its path, and with what to do where the file or its place is unfit."""
+
+from __future__ import annotations
+
+from errno import EISDIR, ELOOP, ENOLCK, ENOSYS, ENXIO, EOPNOTSUPP, ESPIPE
+
+from .errors import BadLockFile, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import Request
+
+_NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
+_NO_LOCK_FILES = {ELOOP: "a symbolic link", EISDIR: "a directory", ENXIO: "a socket", ESPIPE: "a FIFO"}
+
+
+def bad_file(path: str, why: str) -> BadLockFile:
+    return BadLockFile(
+        f"{path} cannot be used as a lock file: {why}; if no program uses it, remove it, else restore it", path=path
+    )
+
+
+def explained(error: OSError, path: str) -> Exception:
+    """Return what is to be raised for an error of the lock file: with its path, as BadLockFile if it is none."""
+    if error.errno in _NO_LOCK_FILES:
+        return bad_file(path, f"it is {_NO_LOCK_FILES[error.errno]}")
+    if error.filename is None and error.errno is not None:
+        error.filename = path
+    return error
+
+
+def raise_explained(error: OSError, request: Request) -> None:
+    """Raise what is to be raised for an error of the request's lock file; return if it says enough by itself."""
+    if error.errno in _NO_LOCKS_HERE:
+        mount = request.directory.mount
+        raise Unsupported(
+            f"cannot lock {request.path}: {error.strerror}; the file system {mount.type} at {mount.point}"
+            f" ({mount.source}) does not lock bytes as it is mounted; start its lock service or use another directory",
+            path=request.path,
+            errno=error.errno,
+        ) from error
+    better = explained(error, request.path)
+    if better is not error:
+        raise better from error
