@@ -292,8 +292,10 @@ class Hold:
 def _ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> None:
     global _ring
     if _ring is None:
-        from .waiting import ring_next  # with all that belongs to waiting, which most programs never need
-
+        try:
+            from .waiting import ring_next  # with all that belongs to waiting, which most programs never need
+        except ImportError:  # pylock was upgraded or removed while this held the lock; who waits looks again by itself
+            return
         _ring = ring_next
     _ring(fd, request, holding)
 

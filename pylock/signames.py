@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from .supervisor import FORWARDED, raw
+from .supervisor import FORWARDED, UNSTOPPABLE, raw
 
 NUMBERS: dict[str, int] = {
     name: int(getattr(raw, name)) for name in dir(raw) if name.startswith("SIG") and "_" not in name
 }
 """SIGTERM → 15, and so on."""
 
-UNSTOPPABLE = frozenset((NUMBERS["SIGKILL"], NUMBERS["SIGSTOP"]))
-
 
 def number_of(signal: str | int) -> int:
-    """Return the number of a signal given as "SIGTERM", "TERM", "15" or 15. Raises ValueError."""
+    """Return the number of a signal given as "SIGTERM", "TERM", "15" or 15, or "RTMIN+2". Raises ValueError."""
     text = str(int(signal)) if isinstance(signal, int) else signal.strip().upper()
-    if text.isdigit():
-        number = int(text)
-        if number in raw.valid_signals():
-            return number
-    else:
-        number = NUMBERS.get(text if text.startswith("SIG") else f"SIG{text}", 0)
-        if number:
-            return number
+    number = int(text) if text.isdecimal() else _number_of_name(text.removeprefix("SIG"))
+    if number in raw.valid_signals():
+        return number
     raise ValueError(f'{signal!r} is not a signal; "pylock signals" lists them')
+
+
+def _number_of_name(name: str) -> int:
+    """Return its number, or 0; real-time signals are named by how far they are from the first or the last one."""
+    for base, direction in (("RTMIN+", 1), ("RTMAX-", -1)):
+        steps = name.removeprefix(base)
+        if steps != name and steps.isdecimal():
+            number = NUMBERS[f"SIG{base[:-1]}"] + direction * int(steps)
+            return number if raw.SIGRTMIN <= number <= raw.SIGRTMAX else 0
+    return NUMBERS.get(f"SIG{name}", 0)
 
 
 def ignorable(signal: str | int) -> int:

@@ -37,6 +37,7 @@ FORWARDED = frozenset((
 ))  # fmt: skip
 """What a supervisor hands to its command. Source: the set that coreutils timeout forwards, and the real-time ones."""
 
+UNSTOPPABLE = frozenset((raw.SIGKILL, raw.SIGSTOP))
 _FROM_TERMINAL = frozenset((raw.SIGINT, raw.SIGQUIT, raw.SIGTSTP))
 _RESUMING = frozenset((raw.SIGTERM, raw.SIGHUP))
 _IGNORED_BY_PYTHON = frozenset((raw.SIGPIPE, raw.SIGXFSZ))
@@ -201,6 +202,21 @@ class Supervisor:
         os.kill(os.getpid(), raw.SIGSTOP)
         self._terminal.hand_to(self._child)
         self._send(raw.SIGCONT)
+
+
+def die_of(signal: int) -> int:
+    """Die of the signal, as another process did, but without a core.
+
+    Where that cannot be, return the exit status that a shell makes of it.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if signal not in UNSTOPPABLE:
+        raw.signal(signal, raw.SIG_DFL)
+    raw.pthread_sigmask(raw.SIG_UNBLOCK, [signal])
+    os.kill(os.getpid(), signal)
+    return 128 + signal
 
 
 def restore_signals() -> None:

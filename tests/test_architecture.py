@@ -18,7 +18,7 @@ LAYERS = [
     "layout", "failures", "lockfile", "headers", "tickets", "grants", "units", "elements", "bells", "removal",
     "agreement", "request", "waiting", "blocks", "census", "nesting", "survival", "existence", "deadlocks",
     "contention", "conversion", "holds", "locks", "several", "kinds", "definitions", "survey", "terminal",
-    "descendants", "supervisor", "signames", "dying", "running", "__init__", "compat", "cli", "__main__",
+    "descendants", "supervisor", "signames", "running", "__init__", "compat", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a module imports only those before it. Imports for annotations alone do not count."""
 

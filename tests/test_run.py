@@ -6,6 +6,7 @@ import errno
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from command import PYLOCK, Running, environment, pylock
-from contender import Contender, until, waiting
+from contender import ROOT, Contender, until, waiting
 
 import pylock as library
 
@@ -58,6 +59,24 @@ def test_death_of_the_command_is_passed_on(number: int, tmp_path: Path) -> None:
     assert is_free("x")
 
 
+@pytest.mark.parametrize(("script", "status"), [("exit 7", 7), ("kill -TERM $$", -signal.SIGTERM)])
+def test_pylock_may_be_upgraded_or_removed_while_the_command_runs(
+    script: str, status: int, start: Start, contenders: type[Contender], tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "pylock", tmp_path / "pylock")
+    running = start("run", "x", "--", "sh", "-c", f"{READY}read go; {script}", stdin=subprocess.PIPE,
+                    cwd=tmp_path, env=environment(PYTHONPATH=str(tmp_path)))  # fmt: skip
+    assert running.line() == "ready"
+    waiter = contenders()
+    waiter.start_acquiring("x")
+    waiting("x", 1)
+    shutil.rmtree(tmp_path / "pylock")
+    assert running.process.stdin is not None
+    running.process.stdin.write("go\n")
+    assert running.end() == (status, "", "")
+    assert waiter.answer(), "the token"
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [
@@ -88,6 +107,8 @@ def test_busy_lock(words: list[str], status: int, contenders: type[Contender]) -
         (["-m", "strange", "x", "--", "true"], 125, "not a lock mode"),
         (["--ignore-signal=KILL", "x", "--", "true"], 125, "SIGKILL cannot be ignored"),
         (["--ignore-signal=SIGNONE", "x", "--", "true"], 125, "is not a signal"),
+        (["--ignore-signal=RTMIN+99", "x", "--", "true"], 125, "'RTMIN+99' is not a signal"),
+        (["--ignore-signal=RTMAX-", "x", "--", "true"], 125, "'RTMAX-' is not a signal"),
         (["-d", "/no/such/dir", "x", "--", "true"], 125, "lock directory does not exist"),
         (["--wait-for=all", "x", "--", "true"], 125, "--wait-for is one of command, tree"),
         (["--exec", "--new-group", "x", "--", "true"], 125, "--exec cannot be combined with --new-group"),
@@ -227,15 +248,19 @@ def test_signal_to_the_supervisor_alone_is_handed_on_once(name: str, start: Star
     assert (status, output) == (5, "got it\n")
 
 
-def test_ignored_signal_is_swallowed_and_the_command_has_its_default(start: Start) -> None:
-    running = start("run", "--ignore-signal", "USR1", "x", "--", "sh", "-c", "echo $$; read line; exit 0",
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("USR1", signal.SIGUSR1), ("SIGRTMIN+2", signal.SIGRTMIN + 2), ("rtmax-1", signal.SIGRTMAX - 1)],
+)
+def test_ignored_signal_is_swallowed_and_the_command_has_its_default(name: str, number: int, start: Start) -> None:
+    running = start("run", "--ignore-signal", name, "x", "--", "sh", "-c", "echo $$; read line; exit 0",
                     stdin=subprocess.PIPE)  # fmt: skip
     child = int(running.line())
-    running.signal(signal.SIGUSR1)
+    running.signal(number)
     ignored = int(Path(f"/proc/{child}/status").read_text().split("SigIgn:")[1].split()[0], 16)
-    assert not ignored & 1 << signal.SIGUSR1 - 1
-    os.kill(child, signal.SIGUSR1)
-    assert running.end()[0] == -signal.SIGUSR1
+    assert not ignored & 1 << number - 1
+    os.kill(child, number)
+    assert running.end()[0] == -number
 
 
 def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Start) -> None:

@@ -34,7 +34,7 @@ def main(words: list[str] | None = None) -> int:
     except (LockError, OSError, ValueError) as error:
         return complain(str(error))
     except KeyboardInterrupt:
-        from ..dying import die_of
+        from ..supervisor import die_of
 
         return die_of(2)
 

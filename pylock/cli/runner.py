@@ -8,7 +8,7 @@ from errno import ENOENT, ENOEXEC
 from .. import nesting
 from ..errors import LockTimeout
 from ..locks import Lock, lock
-from ..supervisor import FORWARDED, NOT_FOUND, CannotRun, Supervisor, find_program, raw, restore_signals
+from ..supervisor import FORWARDED, NOT_FOUND, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain
 from .options import UsageError
 
@@ -64,7 +64,7 @@ def run_settings(settings: Values, name: str, command: list[str], cannot_run: in
         complain(str(error))
         return error.exit_code if cannot_run is None else cannot_run
     except _Struck as struck:
-        return _die_of(struck.signal)
+        return die_of(struck.signal)
 
 
 class _Run:
@@ -123,7 +123,7 @@ class _Run:
             hold._finish(failed)
         self._say(f'let go of "{first.name}"')
         # Signals stay blocked: what comes now is too late to change how the command ended.
-        return _die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+        return die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
     def _told(self, holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
@@ -204,12 +204,6 @@ def _ignorable(signal: str) -> int:
     from ..signames import ignorable  # with the names of all signals, which most commands never need
 
     return ignorable(signal)
-
-
-def _die_of(signal: int) -> int:
-    from ..dying import die_of
-
-    return die_of(signal)
 
 
 def _settings(values: Values) -> Values:
