@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -75,6 +76,19 @@ def test_pylock_may_be_upgraded_or_removed_while_the_command_runs(
     running.process.stdin.write("go\n")
     assert running.end() == (status, "", "")
     assert waiter.answer(), "the token"
+
+
+def test_waiter_whose_pylock_is_removed_says_so(start: Start, contenders: type[Contender], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "pylock", tmp_path / "pylock")
+    contenders().acquire("x")
+    variables = environment(PYTHONPATH=str(tmp_path))
+    running = start("run", "-q", "-t", "0.5", "x", "--", "true", cwd=tmp_path, env=variables)
+    waiting("x", 1)
+    shutil.rmtree(tmp_path / "pylock")
+    status, _, errors = running.end()
+    assert status == 125
+    assert re.fullmatch(r"pylock: No module named .*; pylock was upgraded or removed while it waited: .*\n", errors)
+    assert library.inspect("x").waiters == ()
 
 
 @pytest.mark.parametrize(
