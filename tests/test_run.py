@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -501,6 +502,39 @@ def read_until(terminal: int, text: str) -> str:
     return seen
 
 
+def test_waiting_line_on_a_narrow_terminal_tells_the_holder_too(contenders: type[Contender]) -> None:
+    holder = contenders()
+    holder.acquire("x" * 40)
+    pid, terminal = on_terminal([*PYLOCK, "run", "x" * 40, "--", "true"])
+    try:
+        termios.tcsetwinsize(terminal, (24, 80))
+        line = read_until(terminal, "\r\x1b[Kpylock: 1 s for ") + read_until(terminal, f"pid {holder.pid} ")
+        line += read_until(terminal, "\r\x1b[K")
+        line = line.split("\r\x1b[K")[1]
+        assert 70 < len(line) < 78
+        assert "(EX), 1 of 1; pid" in line
+        holder.release()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(terminal)
+
+
+def test_waiter_in_the_background_leaves_the_prompt_alone(contenders: type[Contender]) -> None:
+    contenders().acquire("x")
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    try:
+        read_until(terminal, "$ ")
+        os.write(terminal, f"{' '.join(PYLOCK)} run x -- true &\n".encode())
+        seen = read_until(terminal, "pylock: waiting 1 s for ")
+        while "\n" not in seen.partition("waiting 1 s")[2]:
+            seen += os.read(terminal, 4096).decode()
+        assert "\r\x1b[K" not in seen
+        os.write(terminal, b"kill %1; exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
 @pytest.mark.parametrize("new_group", [[], ["--new-group"]])
 def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(new_group: list[str]) -> None:
     program = "trap 'echo struck; sleep 0.2; echo done; exit 3' INT; echo ready; while :; do sleep 0.01; done"
@@ -551,8 +585,7 @@ def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[
     holder.acquire("x")
     pid, terminal = on_terminal([*PYLOCK, "run", "x", "--", "true"])
     try:
-        seen = read_until(terminal, "waiting 1 s")
-        assert "\r\x1b[K" in seen
+        read_until(terminal, "\r\x1b[Kpylock: 1 s")
         holder.release()
         read_until(terminal, "\r\x1b[K")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
