@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from shlex import join
 from time import localtime, strftime, time
 from typing import Any
 
 from .bytemap import GATE, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
+from .directories import is_default
 from .enums import Mode
 from .errors import LockError, LockTimeout, WouldBlock
 from .failures import explained
@@ -231,6 +233,13 @@ def _used(holders: tuple[Holder, ...]) -> int:
     return sum(holder.weight for holder in holders if holder.code == "PR")
 
 
+def _status_command(request: Request) -> str:
+    """What shows the lock to a shell."""
+    directory = [] if is_default(request.directory.path) else ["-d", request.directory.path]
+    ending = ["--"] if request.name.startswith("-") else []
+    return join(["pylock", "status", *directory, *ending, request.name])
+
+
 def refusal(
     kind: type[WouldBlock] | type[LockTimeout], fd: int, request: Request, waited: float
 ) -> WouldBlock | LockTimeout:
@@ -260,5 +269,5 @@ def refusal(
         text += request.kind.hindrance if request.kind else Kind.hindrance
     if before:
         text += f", {len(before)} {'waiter' if len(before) == 1 else 'waiters'} ahead"
-    text += f'; see "pylock status {request.name}"'
+    text += f'; see "{_status_command(request)}"'
     return kind(text, name=below or request.name, mode=mode, waited=waited, holders=holders, waiters=waiters)

@@ -71,6 +71,12 @@ def resolve(directory: str | PathLike[str] | None) -> Directory:
     return found
 
 
+def is_default(path: str) -> bool:
+    """Whether this is the directory of those who name none."""
+    given = os.environ.get("PYLOCK_DIR")
+    return path == (absolute(given) if given else _own_path_or_none())
+
+
 def _own_path() -> str:
     """The same from cron, ssh and a desktop: so neither $HOME, XDG_RUNTIME_DIR nor TMPDIR has a say."""
     import pwd

@@ -66,10 +66,10 @@ def test_status_watch_goes_on_until_interrupted() -> None:
 def test_set_says_what_changed_and_who_is_affected(contenders: type[Contender]) -> None:
     holder, waiter = contenders(), contenders()
     holder.acquire("x", "shared")
-    assert pylock("set", "x", "--capacity", "0").stdout.splitlines() == [
-        '"x": capacity unlimited -> 0 (closed)',
-        "1 holder, 0 waiters; the holders go on, nobody else starts",
-    ]
+    change, effect, _, row = pylock("set", "x", "--capacity", "0").stdout.splitlines()
+    assert change == '"x": capacity unlimited -> 0 (closed)'
+    assert effect == "1 holder, 0 waiters; nobody starts, the holders go on"
+    assert row.split()[:5] == ["x", "1/0", "holds", "shared", str(holder.pid)]
     waiter.start_acquiring("x", "shared")
     assert pylock("set", "x", "-c", "unlimited", "--policy=fair").stdout.startswith(
         '"x": capacity 0 (closed) -> unlimited, policy shared-first -> fair\n'
@@ -309,6 +309,20 @@ def test_definitions_of_the_settings_count_for_other_locks_too(tmp_path: Path) -
     settings.write_text("[locks.few]\ncapacity = 1\n")
     assert pylock("run", f"--config={settings}", "x", "--with", "few:shared", "--", "true").returncode == 0
     assert library.inspect("few").definition.capacity == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["status", "--watch", "--json"], "--watch shows a table; without it --json prints one look"),
+        (["check", "--peer", "no-such-command host"], "--peer=no-such-command host: not a command; give what reaches"),
+        (["check", "--peer", "ssh 'host"], "--peer=ssh 'host: No closing quotation"),
+    ],
+)
+def test_words_that_make_no_sense_together_are_refused(words: list[str], message: str) -> None:
+    done = pylock(*words)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("words", [["init", ""], ["check", ""], ["check", "--peer", ""], ["clean", ""]])

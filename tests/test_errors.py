@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import shlex
+from pathlib import Path
 
 import pytest
 from contender import Contender
 
 import pylock
+from pylock.cli import main
 
 ALL = [
     pylock.BadLockFile, pylock.Deadlock, pylock.DefinitionMismatch, pylock.LockLost, pylock.LockTimeout, pylock.NotHeld,
@@ -30,6 +33,20 @@ def test_timeout_names_holder_waiters_and_what_to_do(contenders: type[Contender]
     assert caught.value.holders[0].pid == holder.pid
     assert caught.value.waiters[0].pid == waiter.pid
     assert isinstance(caught.value, TimeoutError)
+
+
+def test_what_to_do_can_be_pasted_into_a_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = tmp_path / "my locks"
+    elsewhere.mkdir()
+    lock = pylock.lock("-a b", directory=elsewhere)
+    with lock, pytest.raises(pylock.WouldBlock) as caught:
+        pylock.lock("-a b", directory=elsewhere).acquire_nowait()
+    command = str(caught.value).partition('; see "')[2].removesuffix('"')
+    words = shlex.split(command)
+    assert words == ["pylock", "status", "-d", str(elsewhere), "--", "-a b"]
+    with lock:
+        assert main(words[1:]) == 0
+    assert "-a b  " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ALL)

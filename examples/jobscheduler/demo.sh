@@ -46,8 +46,6 @@ sh "$here/maintenance.sh" close
 work_begins
 for name in report billing audit; do job "$name" maintain --shared; done
 echo
-pylock status maintain
-echo
 echo "The weekend is over: the other order opens it, and all who wait start by themselves, in their order"
 sh "$here/maintenance.sh" open
 until pylock status maintain --json | grep -q '"used": 3'; do sleep 0.02; done

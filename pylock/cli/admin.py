@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 
 from .. import signames
 from ..definitions import define
@@ -43,6 +44,8 @@ def show_status(values: Values, operands: list[str]) -> int:
             raise UsageError("--quiet needs a NAME")
         return int(any(holder.mode != "null" for holder in inspect(name, directory).holders))
     if values.get("watch"):
+        if values.get("json"):
+            raise UsageError("--watch shows a table; without it --json prints one look, as often as it is called")
         return _watch(name, directory)
     locks = _look(name, directory)
     print(as_json(locks) if values.get("json") else as_table(locks, resolve(directory).path))
@@ -85,9 +88,11 @@ def change_definition(values: Values, operands: list[str]) -> int:
     before = inspect(name, directory)
     if changes:
         define(name, directory=directory, **changes)
-    after = inspect(name, directory)
-    print(f'"{name}": {_changes(before, after)}')
-    print(f"{_count(len(after.holders), 'holder')}, {_count(len(after.waiters), 'waiter')}{_effect(after)}")
+    affected = replace(before, definition=inspect(name, directory).definition)
+    print(f'"{name}": {_changes(before, affected)}')
+    print(_effect(affected))
+    if affected.holders or affected.waiters:
+        print(as_table((affected,), affected.path))
     if values.get("drain"):
         _drain(name, directory)
     return 0
@@ -115,11 +120,12 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _effect(after: LockStatus) -> str:
-    if after.definition.capacity == 0:
-        return "; the holders go on, nobody else starts"
-    over = after.used - after.definition.capacity
-    return f"; {over} units too many are held, which nobody gets when they are let go" if over > 0 else ""
+def _effect(affected: LockStatus) -> str:
+    people = f"{_count(len(affected.holders), 'holder')}, {_count(len(affected.waiters), 'waiter')}"
+    over = affected.used - affected.definition.capacity
+    if affected.definition.capacity == 0:
+        return f"{people}; nobody starts{', the holders go on' if affected.holders else ''}"
+    return f"{people}; {over} units too many are held, which nobody gets when they are let go" if over > 0 else people
 
 
 def _drain(name: str, directory: str | None) -> None:

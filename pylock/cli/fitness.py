@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -51,12 +52,11 @@ def check_directory(values: Values, operands: list[str]) -> int:
     """Carry out ``pylock check``; 0 if the directory is fit, 1 if not."""
     if len(operands) > 1:
         raise UsageError(f"one DIR at most, not {' '.join(operands)}")
-    if values.get("peer") == "":
-        raise UsageError('--peer needs what reaches the other host, such as "ssh host2"')
+    peer = _words_of_peer(values["peer"]) if "peer" in values else None
     path = absolute(operands[0]) if operands else resolve(None).path
     seconds = float(values.get("timeout", SECONDS))
     findings = []
-    for finding in _findings(path, seconds, values.get("peer")):
+    for finding in _findings(path, seconds, peer):
         print(finding, flush=True)
         findings.append(finding)
         if not finding.fit:
@@ -66,14 +66,24 @@ def check_directory(values: Values, operands: list[str]) -> int:
     return 0 if fit else 1
 
 
-def _findings(path: str, seconds: float, peer: str | None) -> Iterator[Finding]:
+def _words_of_peer(text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--peer={text}: {error}") from None
+    if not words or shutil.which(words[0]) is None:
+        raise UsageError(f'--peer={text}: not a command; give what reaches the other host, such as "ssh host2"')
+    return words
+
+
+def _findings(path: str, seconds: float, peer: list[str] | None) -> Iterator[Finding]:
     yield _answers(path, seconds)
     yield _is_directory(path)
     yield from _mount_findings(path)
     yield from _permission_findings(path)
     yield _excludes(path, seconds, [sys.executable], "two processes")
     if peer:
-        yield _excludes(path, seconds, [*shlex.split(peer), "python3"], f"this host and {peer!r}")
+        yield _excludes(path, seconds, [*peer, "python3"], f"this host and {shlex.join(peer)!r}")
 
 
 def _answers(path: str, seconds: float) -> Finding:
