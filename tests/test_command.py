@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from command import Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
-from pylock.cli import commands, manual, options
+from pylock.cli import commands, examples, manual, options
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:
@@ -185,6 +186,20 @@ def test_wrong_words_are_a_line_on_standard_error(words: list[str]) -> None:
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith("pylock: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [command for command in commands.ALL if not command.raw], ids=lambda it: it.name)
+def test_every_option_is_in_an_example_that_can_be_parsed(command: options.Command) -> None:
+    shown: dict[str, set[str]] = {}
+    for group, found in examples.EXAMPLES.get(command.name, {}).items():
+        for text, _ in found:
+            words = shlex.split(text.partition(" || ")[0])
+            assert words[:2] == ["pylock", command.name]
+            options.parse(command, words[2:])
+            shown.setdefault(group, set()).update(words)
+    for option in command.options:
+        if option.long != "help":
+            assert shown[option.group] & {f"--{option.long}", f"-{option.short}"}, option.long
 
 
 def test_man_page_has_every_option() -> None:

@@ -17,7 +17,6 @@ STATUS = Command(
         DIRECTORY,
         HELP,
     ),
-    (("pylock status", "all locks"), ("pylock status -q backup || echo busy", "in a script")),
 )
 SET = Command(
     "set",
@@ -33,11 +32,6 @@ SET = Command(
         DIRECTORY,
         HELP,
     ),
-    (
-        ("pylock set maintain --capacity 0 --drain", "maintenance begins: nobody starts any more, all have ended"),
-        ("pylock set maintain --capacity unlimited", "maintenance is over: all who wait start"),
-        ("pylock set printers --elements red,blue", "green is not given out any more"),
-    ),
 )
 INIT = Command(
     "init",
@@ -45,7 +39,6 @@ INIT = Command(
     "Make a lock directory that several users share.",
     "pylock.cli.admin:make_directory",
     (Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"), HELP),
-    (("pylock init /srv/locks --group batch", "for the members of one group"),),
 )
 CLEAN = Command(
     "clean",
@@ -53,7 +46,6 @@ CLEAN = Command(
     "Remove idle lock files, and what killed waiters left behind; never what is in use or was defined with set.",
     "pylock.cli.admin:clean_directory",
     (Option("dry-run", "", help="only say what would be removed"), HELP),
-    (("pylock clean --dry-run", "see first"),),
 )
 CHECK = Command(
     "check",
@@ -65,7 +57,6 @@ CHECK = Command(
         Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
         HELP,
     ),
-    (("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),),
 )
 SIGNALS = Command(
     "signals", "", "List the signals that can be ignored or forwarded.", "pylock.cli.admin:list_signals", (HELP,)
@@ -85,7 +76,6 @@ FLOM = Command(
     "FLoM's command line: its options, resource names, key files and exit statuses.",
     "pylock.cli.flom:run_flom",
     (HELP,),
-    (("alias flom='pylock flom'", "moves a site over"),),
     raw=True,
 )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ABSENT, CANNOT_RUN, BUSY, FAILED = 96, 97, 98, 99
 """FLoM's exit statuses: must not be created and is not there; no such program; busy or timed out; all else."""
 
-_RESOURCE, _COMMAND, _IDLE = "What to lock", "The command", "Accepted, nothing to do"
+RESOURCE, COMMAND, _IDLE = "What to lock", "The command", "Accepted, nothing to do"
 _ELSEWHERE = "Not here; each says what to use instead"
 
 
@@ -46,25 +46,25 @@ FLOM = Command(
     "",
     (
         Option("resource-name", "r", "NAME", "name, name[n], a.b.c, /a/b, _s_name[n], _S_name[n] or _t_format[n]",
-               name="resource", group=_RESOURCE),
+               name="resource", group=RESOURCE),
         Option("resource-timeout", "o", "MS", "milliseconds to wait; -1 for ever, 0 not at all", name="timeout",
-               parse=flom.milliseconds, group=_RESOURCE),
+               parse=flom.milliseconds, group=RESOURCE),
         Option("resource-quantity", "q", "N", "units of a numeric resource", name="quantity", parse=flom.quantity,
-               group=_RESOURCE),
-        Option("lock-mode", "l", "MODE", ", ".join(flom.MODES), name="mode", parse=flom.lock_mode, group=_RESOURCE),
+               group=RESOURCE),
+        Option("lock-mode", "l", "MODE", ", ".join(flom.MODES), name="mode", parse=flom.lock_mode, group=RESOURCE),
         Option("resource-create", "e", "yes|no", "no: wait until somebody else uses it", name="create",
-               parse=flom.yes_or_no, group=_RESOURCE),
+               parse=flom.yes_or_no, group=RESOURCE),
         Option("resource-idle-lifespan", "i", "MS", "milliseconds that it exists after this use",
-               name="idle_lifespan", parse=flom.milliseconds, group=_RESOURCE),
+               name="idle_lifespan", parse=flom.milliseconds, group=RESOURCE),
         Option("socket-name", "s", "PATH", "a directory that stands for a daemon of its own; made if need be",
-               name="socket", group=_RESOURCE),
-        Option("config-file", "c", "FILE", "a key file, read last", group=_RESOURCE),
+               name="socket", group=RESOURCE),
+        Option("config-file", "c", "FILE", "a key file, read last", group=RESOURCE),
         Option("ignore-signal", "", "SIG", "swallow the signal while the command runs; may be repeated",
-               name="ignore_signals", many=True, group=_COMMAND),
-        Option("verbose", "v", help="say what happens", group=_COMMAND),
-        Option("signal-list", "", help="list the signals that can be ignored", group=_COMMAND),
-        Option("version", "V", help="show the version", group=_COMMAND),
-        Option("help", "h", help="show this help (also -?)", group=_COMMAND),
+               name="ignore_signals", many=True, group=COMMAND),
+        Option("verbose", "v", help="say what happens", group=COMMAND),
+        Option("signal-list", "", help="list the signals that can be ignored", group=COMMAND),
+        Option("version", "V", help="show the version", group=COMMAND),
+        Option("help", "h", help="show this help (also -?)", group=COMMAND),
         Option("daemon-lifespan", "d", "MS", "there is no daemon", group=_IDLE),
         Option("quiesce-exit", "x", help="there is no daemon to end", group=_IDLE),
         Option("immediate-exit", "X", help="there is no daemon to end", group=_IDLE),
@@ -77,11 +77,6 @@ FLOM = Command(
         *_refused("tls", tls_certificate="", tls_private_key="", tls_ca_certificate="", tls_check_peer_id=""),
         Option("unique-id", "", help="tls", group=_ELSEWHERE),
         *_refused("vfs", mount_point_vfs="m"),
-    ),
-    (
-        ("pylock flom -r 'licence[5]' -q 2 -- ./simulate", "2 of 5 units"),
-        ("pylock flom -r red.green.blue -- echo", "prints the element that was free"),
-        ("pylock flom --ignore-signal=SIGTERM -- ./deploy", "let go only after the command has cleaned up"),
     ),
     exit_codes=(
         ("0-255", "the command's own exit status"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .. import __version__
+from . import flom
 from .commands import ALL
+from .examples import EXAMPLES, Example
 from .options import Command, Option, UsageError
 from .run_options import EXIT_CODES
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _INDENT = 28
+_EXAMPLE_WIDTH = 46
+_ALL = tuple(flom.FLOM if command.raw else command for command in ALL)
+"""With all options of those that parse their words themselves."""
 
 
 def overview() -> str:
@@ -26,18 +31,26 @@ def help_text(command: Command) -> str:
     import textwrap
 
     lines = [f"Usage: {command.usage}", "", *textwrap.wrap(command.help, _WIDTH)]
-    for group in dict.fromkeys(option.group for option in command.options):
+    for group in _groups(command):
         lines += ["", f"{group}:"]
         for option in command.options:
             if option.group == group:
                 lines += _option_lines(option)
-    if command.examples:
-        lines += ["", "Examples:"]
-        for example, what in command.examples:
-            lines += [f"  {example}", f"      {what}"]
+        examples = _examples(command, group)
+        if examples:
+            width = min(max(len(example) for example, _ in examples), _EXAMPLE_WIDTH)
+            lines += ["", *(f"  {example:<{width}}  # {what}" for example, what in examples)]
     if command.exit_codes:
         lines += ["", "Exit status:", *(f"  {code:<8}{what}" for code, what in command.exit_codes)]
     return "\n".join(lines)
+
+
+def _groups(command: Command) -> list[str]:
+    return list(dict.fromkeys(option.group for option in command.options))
+
+
+def _examples(command: Command, group: str) -> tuple[Example, ...]:
+    return EXAMPLES.get(command.name, {}).get(group, ())
 
 
 def _option_lines(option: Option) -> list[str]:
@@ -58,18 +71,21 @@ def print_man_page(values: Values, operands: list[str]) -> int:
 
 def man_page() -> str:
     lines = [
-        f'.TH PYLOCK 1 "" "pylock {__version__}" "User Commands"', ".SH NAME",
+        f'.TH PYLOCK 1 "" "pylock {__version__}" "User Commands"', ".nh", ".SH NAME",
         r"pylock \- locks between processes and hosts, without a daemon", ".SH SYNOPSIS",
     ]  # fmt: skip
-    for command in ALL:
+    for command in _ALL:
         lines += [f".B {_troff(command.usage)}", ".br"]
     lines.append(".SH COMMANDS")
-    for command in ALL:
+    for command in _ALL:
         lines += [f".SS {_troff(command.usage)}", _troff(command.help)]
-        for option in command.options:
-            lines += [".TP", rf"\fB{_troff(option.spelling.strip())}\fR", _troff(option.help)]
-        for example, what in command.examples:
-            lines += [".PP", f"Example: {_troff(what)}", ".PP", ".RS", f".B {_troff(example)}", ".RE"]
+        for group in _groups(command):
+            lines += [".PP", rf"\fI{_troff(group)}\fR"]
+            for option in command.options:
+                if option.group == group:
+                    lines += [".TP", rf"\fB{_troff(option.spelling.strip())}\fR", _troff(option.help)]
+            for example, what in _examples(command, group):
+                lines += [".PP", f"Example: {_troff(what)}", ".PP", ".RS", f".B {_troff(example)}", ".RE"]
     lines.append(".SH EXIT STATUS")
     for code, what in EXIT_CODES:
         lines += [".TP", rf"\fB{_troff(code)}\fR", _troff(what)]
@@ -78,6 +94,8 @@ def man_page() -> str:
         r"\fBPYLOCK_CONFIG\fR", "A settings file, read after the system's and the user's.", ".TP",
         r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_DIR\fR, \fBPYLOCK_HELD\fR",
         "Set for the command: its lock, the mode, the fencing token, the directory, and all locks it runs under.",
+        ".TP", r"\fBPYLOCK_ELEMENT\fR, \fBPYLOCK_VALUE\fR",
+        "Set for the command: the elements of a pool that it got; its number of a sequence, or its timestamp.",
         ".SH FILES", ".TP", r"\fI/etc/pylock/config.toml\fR, \fI~/.config/pylock/config.toml\fR", "Settings.",
         ".SH SEE ALSO", r"\fBflock\fR(1), \fBtimeout\fR(1), \fBfcntl_locking\fR(2)",
     ]  # fmt: skip
@@ -110,11 +128,11 @@ _NAMED = "run|status|set"
 
 
 def _bash() -> str:
-    cases = "\n".join(f"    {command.name}) words='{_words(command)}' ;;" for command in ALL)
+    cases = "\n".join(f"    {command.name}) words='{_words(command)}' ;;" for command in _ALL)
     return f"""_pylock() {{
   local words word current=${{COMP_WORDS[COMP_CWORD]}}
   if [ "$COMP_CWORD" = 1 ]; then
-    COMPREPLY=($(compgen -W '{" ".join(command.name for command in ALL)} --help --version' -- "$current")); return
+    COMPREPLY=($(compgen -W '{" ".join(command.name for command in _ALL)} --help --version' -- "$current")); return
   fi
   for word in "${{COMP_WORDS[@]:2:COMP_CWORD-2}}"; do
     [ "$word" = -- ] && return  # the command to run: files
@@ -141,7 +159,7 @@ def _fish() -> str:
         f"complete -c pylock -f -n '{ours}; and not __fish_seen_subcommand_from check init clean'",
         f"complete -c pylock -n '{names}' -a '({_quoted(_NAMES)})'",
     ]
-    for command in ALL:
+    for command in _ALL:
         lines.append(f"complete -c pylock -n __fish_use_subcommand -a {command.name} -d '{_quoted(command.help)}'")
         seen = f"__fish_seen_subcommand_from {command.name}; and {ours}"
         for option in command.options:

@@ -45,18 +45,17 @@ class Option:
 class Command:
     """One command of pylock: its options, its operands, and the function that carries it out (module:name)."""
 
-    __slots__ = ("examples", "exit_codes", "help", "name", "operands", "options", "raw", "run")
+    __slots__ = ("exit_codes", "help", "name", "operands", "options", "raw", "run")
 
     def __init__(
         self, name: str, operands: str, help: str, run: str, options: tuple[Option, ...],
-        examples: tuple[tuple[str, str], ...] = (), exit_codes: tuple[tuple[str, str], ...] = (), raw: bool = False,
+        exit_codes: tuple[tuple[str, str], ...] = (), raw: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.operands = operands
         self.help = help
         self.run = run
         self.options = options
-        self.examples = examples
         self.exit_codes = exit_codes
         """Of a command that runs another one, which stands behind ``--``."""
         self.raw = raw

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .options import DIRECTORY, HELP, Command, Option, capacity, exit_code, seconds, texts, whole, yes_or_no
 
-_LOCK, _KIND, _WAIT = "What to lock", "Other kinds of locks", "How to wait"
-_COMMAND, _OUTPUT = "How to run the command", "Output and settings"
+LOCK, KIND, WAIT = "What to lock", "Other kinds of locks", "How to wait"
+COMMAND, OUTPUT = "How to run the command", "Output and settings"
 
 EXIT_CODES = (
     ("0-255", "the command's own exit status"),
@@ -22,21 +22,19 @@ RUN = Command(
     "Run a command under a lock; the lock is let go only after the command has ended.",
     "pylock.cli.runner:run_command",
     (
-        Option(
-            "shared", "s", help="share the lock with other shared holders", name="mode", value="shared", group=_LOCK
-        ),
-        Option("exclusive", "x", help="keep all others out (the default)", name="mode", value="exclusive", group=_LOCK),
-        Option("mode", "m", "MODE", "one of the six modes, such as concurrent_read or CR", group=_LOCK),
+        Option("shared", "s", help="share the lock with other shared holders", name="mode", value="shared", group=LOCK),
+        Option("exclusive", "x", help="keep all others out (the default)", name="mode", value="exclusive", group=LOCK),
+        Option("mode", "m", "MODE", "one of the six modes, such as concurrent_read or CR", group=LOCK),
         Option(
             "capacity",
             "c",
             "N",
             "units that shared holders may have together; implies --shared",
             parse=capacity,
-            group=_LOCK,
+            group=LOCK,
         ),
-        Option("weight", "w", "N", "units to take of the capacity; implies --shared", parse=whole, group=_LOCK),
-        Option("policy", "", "POLICY", "shared-first or fair", group=_LOCK),
+        Option("weight", "w", "N", "units to take of the capacity; implies --shared", parse=whole, group=LOCK),
+        Option("policy", "", "POLICY", "shared-first or fair", group=LOCK),
         Option(
             "with",
             "",
@@ -44,7 +42,7 @@ RUN = Command(
             "another lock to have at the same time; may be repeated, all or nothing",
             name="others",
             many=True,
-            group=_LOCK,
+            group=LOCK,
         ),
         Option(
             "any-of",
@@ -52,28 +50,28 @@ RUN = Command(
             "A,B,...",
             "one of these elements of a pool, told in PYLOCK_ELEMENT; as many as --weight",
             parse=texts,
-            group=_KIND,
+            group=KIND,
         ),
-        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", group=_KIND),
-        Option("sequence", "", help="a number that nobody else gets, told in PYLOCK_VALUE", group=_KIND),
-        Option("transactional", "", help="with --sequence: the number goes back if the command fails", group=_KIND),
-        Option("timestamp", "", "FORMAT", "a time that nobody else gets, told in PYLOCK_VALUE", group=_KIND),
-        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", group=_LOCK),
-        Option("directory", "d", "DIR", DIRECTORY.help, group=_LOCK),
+        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", group=KIND),
+        Option("sequence", "", help="a number that nobody else gets, told in PYLOCK_VALUE", group=KIND),
+        Option("transactional", "", help="with --sequence: the number goes back if the command fails", group=KIND),
+        Option("timestamp", "", "FORMAT", "a time that nobody else gets, told in PYLOCK_VALUE", group=KIND),
+        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", group=LOCK),
+        Option("directory", "d", "DIR", DIRECTORY.help, group=LOCK),
         Option(
             "timeout",
             "t",
             "SECONDS",
             "give up after so long; fractions are fine, 0 is one try",
             parse=seconds,
-            group=_WAIT,
+            group=WAIT,
         ),
-        Option("no-wait", "n", help="give up at once if the lock is not free", name="timeout", value=0.0, group=_WAIT),
-        Option("skip-if-busy", "", help="like --no-wait, but exit with 0 without running the command", group=_WAIT),
+        Option("no-wait", "n", help="give up at once if the lock is not free", name="timeout", value=0.0, group=WAIT),
+        Option("skip-if-busy", "", help="like --no-wait, but exit with 0 without running the command", group=WAIT),
         Option(
-            "busy-exit-code", "E", "N", "exit status if the lock could not be had (75)", parse=exit_code, group=_WAIT
+            "busy-exit-code", "E", "N", "exit status if the lock could not be had (75)", parse=exit_code, group=WAIT
         ),
-        Option("priority", "p", "N", "-63 to 63; among those who wait, higher goes first", parse=whole, group=_WAIT),
+        Option("priority", "p", "N", "-63 to 63; among those who wait, higher goes first", parse=whole, group=WAIT),
         Option(
             "ignore-signal",
             "",
@@ -81,41 +79,31 @@ RUN = Command(
             "swallow the signal while the command runs; may be repeated",
             name="ignore_signals",
             many=True,
-            group=_COMMAND,
+            group=COMMAND,
         ),
         Option(
             "new-group",
             "",
             help="give the command a process group of its own, so that it gets each signal once",
-            group=_COMMAND,
+            group=COMMAND,
         ),
         Option(
-            "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=_COMMAND
+            "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=COMMAND
         ),
-        Option("exec", "", help="become the command: no process of pylock stays in memory", group=_COMMAND),
-        Option("create", "", "yes/no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=_WAIT),
+        Option("exec", "", help="become the command: no process of pylock stays in memory", group=COMMAND),
+        Option("create", "", "yes/no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=WAIT),
         Option(
             "idle-lifespan",
             "",
             "SECONDS",
             "how long it exists after this use, for --create=no; 0 removes the file",
             parse=seconds,
-            group=_COMMAND,
+            group=COMMAND,
         ),
-        Option("quiet", "q", help="say nothing while waiting", group=_OUTPUT),
-        Option("verbose", "v", help="say what happens", group=_OUTPUT),
-        Option("config", "", "FILE", "read settings from this file last", group=_OUTPUT),
+        Option("quiet", "q", help="say nothing while waiting", group=OUTPUT),
+        Option("verbose", "v", help="say what happens", group=OUTPUT),
+        Option("config", "", "FILE", "read settings from this file last", group=OUTPUT),
         HELP,
-    ),
-    (
-        ("pylock run backup -- rsync -a /data /backup", "never two backups at once"),
-        ("pylock run -t 60 nightly -- ./report.sh", "wait a minute at most; exit status 75 if in vain"),
-        ("pylock run --skip-if-busy poll -- ./poll.sh", "for cron: do nothing if the last run still goes on"),
-        ("pylock run -c 5 -w 2 licences -- ./simulate", "2 of 5 units"),
-        ("pylock run --any-of red,green printers -- sh -c 'lp -d $PYLOCK_ELEMENT x.pdf'", "a printer of its own"),
-        ("pylock run --tree /customers/acme -- ./export.sh", "nobody else below, nor above"),
-        ("pylock run --sequence orders -- sh -c 'echo $PYLOCK_VALUE'", "1, 2, 3, ..."),
-        ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while the command cleans up after a kill"),
     ),
     exit_codes=EXIT_CODES,
 )
