@@ -1,4 +1,4 @@
-"""`Hold`: a lock that was granted; and what a grant takes: opening the file, one try, waiting, letting go."""
+"""`Hold`: a lock that was granted; and what a grant takes: opening the file, one try, letting go."""
 
 from __future__ import annotations
 

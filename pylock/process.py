@@ -1,4 +1,4 @@
-"""Who this process is, and whether it was forked off since. The only module that reads /proc/PID."""
+"""Who this process is, and whether it was forked off since. What people are told of it is from /proc."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,17 +39,30 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+def imports_of_room(module: str) -> set[str]:
+    files = sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
+    return set().union(*map(imports_of, files))
+
+
 @pytest.mark.parametrize("module", LAYERS)
 def test_module_imports_only_what_lies_below(module: str) -> None:
-    allowed = set(LAYERS[: LAYERS.index(module)])
-    files = sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
-    for path in files:
-        assert imports_of(path) <= allowed, path
+    assert imports_of_room(module) <= set(LAYERS[: LAYERS.index(module)])
 
 
 def test_every_module_has_its_layer() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/*.py")}
     assert {path.stem for path in PACKAGE.glob("*.py")} | folders == set(LAYERS)
+
+
+def test_every_module_is_in_the_picture_of_the_architecture() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    table = page.partition("| floor |")[2].partition("\n\n")[0].splitlines()
+    floors = [re.findall(r"`(\w+)`", row) for row in table]
+    assert sorted(room for floor in floors for room in floor) == sorted(LAYERS)
+    reached: set[str] = set()
+    for floor in floors:
+        reached |= {*floor}
+        assert set().union(*map(imports_of_room, floor)) <= reached, floor
 
 
 def test_only_byterange_calls_fcntl() -> None:
