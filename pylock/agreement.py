@@ -90,6 +90,6 @@ def _check(definition: Definition, request: Request) -> None:
             if asked is not None and asked != given:
                 raise DefinitionMismatch(
                     f'{mine.kind} "{request.name}" has {what} {given}, not {asked} as asked here; ask for the same'
-                    " everywhere, or set it with pylock.define",
+                    ' everywhere, or set it with pylock.define or "pylock set"',
                     name=request.name,
                 )

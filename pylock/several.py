@@ -204,12 +204,12 @@ def all_of(*locks: Lock | Composite[Holds], timeout: float | None = None) -> Sev
     """
     checked_timeout(timeout)
     if not locks:
-        raise ValueError("all_of needs different locks, at least one")
+        raise ValueError("several locks at once are at least one")
     parts = [part._request for lock in locks for part in lock._parts]
     for place, one in enumerate(parts):
         if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):
             raise ValueError(
-                f'all_of needs different locks, at least one; "{one.name}" twice waits for itself; a lock on a path'
+                f'several locks at once are different ones: "{one.name}" twice would wait for itself; a lock on a path'
                 " is one on all that is below it"
             )
     return Several(locks, timeout)

@@ -668,7 +668,7 @@ def test_command_is_told_its_element_and_its_value(words: list[str], told: str) 
         (["--timestamp=%H", "--shared"], "--timestamp cannot be combined with a mode"),
         (["--timestamp=%H", "--weight=2"], "--timestamp cannot be combined with --weight"),
         (["--timestamp=%Y"], "changes less than hourly"),
-        (["--timestamp=%H", "--with=default"], "all_of needs different locks"),
+        (["--timestamp=%H", "--with=default"], "several locks at once are different ones"),
     ],
 )
 def test_contradictory_options_are_refused_with_a_clear_message(

@@ -511,7 +511,7 @@ def test_all_of_paths_is_taken_in_any_order_without_a_deadlock(executor: ThreadP
 def test_all_of_a_node_and_one_below_it_is_refused(first: str, second: str, mode: str) -> None:
     """Who passes through the node and then wants it too may meet another who does the same: a deadlock."""
     with pytest.raises(
-        ValueError, match=r"all_of needs different locks.* a lock on a path is one on all that is below"
+        ValueError, match=r"several locks at once are different ones.* a lock on a path is one on all that is below"
     ):
         library.all_of(library.path_lock(first, mode), library.path_lock(second, mode))
 

@@ -184,7 +184,7 @@ def test_definition_by_hand_wins_over_the_elements_asked_for() -> None:
 
 def test_pool_without_elements_is_a_mismatch() -> None:
     for acquire in (library.pool("p").acquire_nowait, library.pool("p").acquire):
-        with pytest.raises(library.DefinitionMismatch, match="has no elements yet; name them here, or with"):
+        with pytest.raises(library.DefinitionMismatch, match="has no elements yet; name them here, or set them with"):
             acquire()
     take(*COLOURS).release()
 

@@ -79,6 +79,15 @@ def test_pylock_may_be_upgraded_or_removed_while_the_command_runs(
     assert waiter.answer(), "the token"
 
 
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C.UTF-8"}])
+def test_command_gets_the_locale_that_pylock_was_given(given: dict[str, str]) -> None:
+    """Python adds LC_CTYPE to an environment whose locale is C, as it is under cron."""
+    needed = {name: os.environ[name] for name in ("PATH", "PYLOCK_DIR")} | {"PYTHONPATH": str(ROOT)}
+    done = pylock("run", "x", "--", "env", env=needed | given)
+    shown = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("LC_"))
+    assert shown == given
+
+
 def test_waiter_whose_pylock_is_removed_says_so(start: Start, contenders: type[Contender], tmp_path: Path) -> None:
     shutil.copytree(ROOT / "pylock", tmp_path / "pylock")
     contenders().acquire("x")

@@ -60,7 +60,7 @@ def test_asyncio_takes_all_and_a_cancellation_leaves_none() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("names", ["", "aa"])
-def test_no_lock_or_the_same_twice_is_refused(names: str) -> None:
-    with pytest.raises(ValueError, match="all_of needs different locks, at least one"):
+@pytest.mark.parametrize(("names", "message"), [("", "are at least one"), ("aba", 'are different ones: "a" twice')])
+def test_no_lock_or_the_same_twice_is_refused(names: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"several locks at once {message}"):
         pylock.all_of(*map(pylock.lock, names))

@@ -105,7 +105,7 @@ class _Run:
             return self._busy(error)
         holds = hold._each()
         first = next(single for single in holds if single._request is self._first._parts[-1]._request)
-        environment = os.environ | self._told(holds, first)
+        environment = _environment() | self._told(holds, first)
         if self._settings.get("exec"):
             self._become_command(holds, environment)
         supervisor.block_signals()
@@ -216,6 +216,20 @@ def _settings(values: Values) -> Values:
     from .config import load_settings
 
     return load_settings(files) | values
+
+
+def _environment() -> dict[str, str]:
+    """The environment that this process was given. Where the locale is C, Python adds LC_CTYPE to it (PEP 538)."""
+    environment = dict(os.environ)
+    if environment.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
+        try:
+            with open("/proc/self/environ", "rb") as given:
+                variables = given.read().split(b"\0")
+        except OSError:  # /proc may be hidden or absent
+            return environment
+        if not any(variable.startswith(b"LC_CTYPE=") for variable in variables):
+            del environment["LC_CTYPE"]
+    return environment
 
 
 def _strike(signal: int, frame: object) -> None:

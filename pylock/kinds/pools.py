@@ -99,7 +99,9 @@ class _PoolKind(Kind):
         terms = request.learn(fd)
         if not terms.definition.places and not terms.definition.defined:
             raise DefinitionMismatch(
-                f'pool "{request.name}" has no elements yet; name them here, or with pylock.define', name=request.name
+                f'pool "{request.name}" has no elements yet; name them here, or set them with pylock.define or'
+                ' "pylock set"',
+                name=request.name,
             )
         while True:
             units = _take(fd, request.weight, terms)
