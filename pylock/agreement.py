@@ -20,28 +20,31 @@ def agree(fd: int, request: Request) -> tuple[bytes, Definition]:
     Raises BadLockFile, DefinitionMismatch, LockError, `layout.Gone`, OSError.
     """
     while True:
-        header = os.pread(fd, request.header_size, 0)
-        if header == request.terms.header:  # as we have just written it
-            return header, request.terms.definition
-        if is_blank(header):
-            _define(fd, request, request.expected)
-            continue
+        head, terms = os.pread(fd, request.header_size, 0), request.terms
+        if head == terms.header:  # as we have just written it
+            return head, terms.definition
         try:
-            definition = read_header(header, request.name, request.path)
+            definition = _definition(head, request)
         except BadLockFile:
-            definition = _reread(fd, request)
-        completed = _completed(definition, request.expected)
+            head = _reread(fd)
+            definition = _definition(head, request)
+        completed = request.expected if definition is None else _completed(definition, request.expected)
         if completed == definition:
             _check(definition, request)
-            return header, definition
+            return head[: request.header_size], definition
         _define(fd, request, completed)
 
 
-def _reread(fd: int, request: Request) -> Definition:
+def _definition(head: bytes, request: Request) -> Definition | None:
+    """What the file says of itself; None if it is new."""
+    return None if is_blank(head) else read_header(head, request.name, request.path)
+
+
+def _reread(fd: int) -> bytes:
     """Read the header again under the gate, as it may have been just about to be written, or be of another kind."""
     gate = take_gate(fd)
     try:
-        return read_header(read_head(fd), request.name, request.path)
+        return read_head(fd)
     finally:
         if gate:
             leave_gate(fd)
@@ -66,8 +69,8 @@ def _define(fd: int, request: Request, wanted: Definition) -> None:
             name=request.name,
         )
     try:
-        header = os.pread(fd, request.header_size, 0)
-        if is_blank(header) or _completed(read_header(header, request.name, request.path), request.expected) == wanted:
+        definition = _definition(read_head(fd), request)
+        if definition is None or _completed(definition, request.expected) == wanted:
             put_header(fd, request.path, request.name, wanted)
     finally:
         leave_gate(fd)

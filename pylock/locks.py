@@ -80,6 +80,8 @@ def lock(
     Unsupported, LockError.
     """
     checked_timeout(timeout)
+    if idle_lifespan is not None:
+        from . import existence  # noqa: F401  # for the release, whatever becomes of pylock's files until then
     request = request_for(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
     return Lock(request, timeout)
 

@@ -52,9 +52,13 @@ def outer_holds() -> list[OuterHold]:
     found = []
     for line in os.environ.get(VARIABLE, "").split("\n"):
         pid, code, weight, path = (line.split(" ", 3) + [""] * 4)[:4]
-        if path and code in BY_CODE and pid.isdigit() and weight.isdigit():
+        if path and code in BY_CODE and _is_number(pid) and _is_number(weight):
             found.append((int(pid), code, int(weight), path))
     return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def refuse_deadlock(request: Request) -> None:

@@ -191,11 +191,12 @@ class Request:
 
         Raises BadLockFile, DefinitionMismatch, `layout.Gone`, OSError.
         """
-        if os.pread(fd, self.header_size, 0) != self.terms.header:
+        terms = self.terms  # once, as another thread may learn something else meanwhile
+        if os.pread(fd, self.header_size, 0) != terms.header:
             from .agreement import agree
 
-            self.terms = Terms(*agree(fd, self))
-        return self.terms
+            self.terms = terms = Terms(*agree(fd, self))
+        return terms
 
     def check_attainable(self) -> None:
         """Raise DefinitionMismatch if the lock, as last seen, can never grant this."""

@@ -13,7 +13,7 @@ NUMBERS: dict[str, int] = {
 def number_of(signal: str | int) -> int:
     """Return the number of a signal given as "SIGTERM", "TERM", "15" or 15, or "RTMIN+2". Raises ValueError."""
     text = str(int(signal)) if isinstance(signal, int) else signal.strip().upper()
-    number = int(text) if text.isdecimal() else _number_of_name(text.removeprefix("SIG"))
+    number = int(text) if text.isdecimal() and len(text) < 4 else _number_of_name(text.removeprefix("SIG"))
     if number in raw.valid_signals():
         return number
     raise ValueError(f'{signal!r} is not a signal; "pylock signals" lists them')
@@ -23,7 +23,7 @@ def _number_of_name(name: str) -> int:
     """Return its number, or 0; real-time signals are named by how far they are from the first or the last one."""
     for base, direction in (("RTMIN+", 1), ("RTMAX-", -1)):
         steps = name.removeprefix(base)
-        if steps != name and steps.isdecimal():
+        if steps != name and steps.isdecimal() and len(steps) < 4:
             number = NUMBERS[f"SIG{base[:-1]}"] + direction * int(steps)
             return number if raw.SIGRTMIN <= number <= raw.SIGRTMAX else 0
     return NUMBERS.get(f"SIG{name}", 0)

@@ -34,7 +34,9 @@ def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant |
                 return None
             continue
         head = pread(fd, request.head_size, 0)
-        terms = request.terms if head.startswith(request.terms.header) else request.learn(fd)
+        terms = request.terms
+        if not head.startswith(terms.header):
+            terms = request.learn(fd)
         if pieces[-1][1] <= terms.limit and fits(fd, request.weight, terms.limit):
             break
         let_go(fd, _LET_GO_UNITS)

@@ -16,7 +16,7 @@ from contender import waiting
 from hypothesis import given, settings
 
 import pylock
-from pylock import directories, headers, layout, mounts, process, removal
+from pylock import agreement, directories, headers, layout, mounts, process, removal
 from pylock.grants import Grant
 from pylock.request import Request
 
@@ -53,6 +53,36 @@ def test_header_is_read_as_it_was_written(name: str, capacity: int | None, polic
     assert len(raw) == layout.header_size(name)
     assert raw.endswith(b"\n")
     assert headers.read_header(raw + b"more", name, "path") == definition
+
+
+def test_header_that_was_seen_half_written_is_not_remembered(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "n" * 9000
+    header = layout.write_header(name, pylock.Definition())
+    (directory / layout.file_name(name)).write_bytes(header[:4096])
+
+    def while_the_writer_goes_on(fd: int) -> bool:
+        os.pwrite(fd, header, 0)
+        return False
+
+    lock = pylock.lock(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(agreement, "take_gate", while_the_writer_goes_on)
+        lock.acquire().release()
+    pylock.define(name, capacity=0)
+    with pytest.raises(pylock.WouldBlock, match="closed"):
+        lock.acquire_nowait()
+
+
+def test_file_that_becomes_one_of_another_kind_meanwhile_is_no_damaged_one(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def while_somebody_makes_a_pool(fd: int) -> bool:
+        pylock.define("x", kind="pool", elements=("red", "green"))
+        return True
+
+    monkeypatch.setattr(agreement, "take_gate", while_somebody_makes_a_pool)
+    with pytest.raises(pylock.DefinitionMismatch, match="is a pool, not a lock"):
+        pylock.lock("x").acquire()
 
 
 @given(st.text())

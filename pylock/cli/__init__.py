@@ -33,8 +33,6 @@ def main(words: list[str] | None = None) -> int:
         return FAILED
     except (LockError, OSError, ValueError) as error:
         return complain(str(error))
-    except ImportError as error:
-        return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
     except KeyboardInterrupt:
         from ..supervisor import die_of
 

@@ -103,6 +103,8 @@ class _Run:
             hold = self._wanted.acquire(self._timeout(), self._wait)
         except LockTimeout as error:
             return self._busy(error)
+        except ImportError as error:
+            return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
         holds = hold._each()
         first = next(single for single in holds if single._request is self._first._parts[-1]._request)
         environment = _environment() | self._told(holds, first)
@@ -147,7 +149,14 @@ class _Run:
 
     def _wait(self, steps: Steps[Result]) -> Result:
         """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
-        before = {number: raw.signal(number, _strike) for number in FORWARDED if _is_default(number)}
+        struck: list[int] = []
+
+        def strike(signal: int, frame: object) -> None:
+            if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
+                struck.append(signal)
+                raise _Struck(signal)
+
+        before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
         try:
             if self._settings.get("quiet"):
                 from ..fronts import drive
@@ -157,7 +166,7 @@ class _Run:
 
             return drive_announcing(steps, [part._request for part in self._wanted._parts])
         finally:
-            for number, handler in before.items():
+            for number, handler in before.items() if not struck else ():
                 raw.signal(number, handler)
 
     def _become_command(self, holds: tuple[Hold, ...], environment: dict[str, str]) -> NoReturn:
@@ -230,10 +239,6 @@ def _environment() -> dict[str, str]:
         if not any(variable.startswith(b"LC_CTYPE=") for variable in variables):
             del environment["LC_CTYPE"]
     return environment
-
-
-def _strike(signal: int, frame: object) -> None:
-    raise _Struck(signal)
 
 
 def _is_default(number: int) -> bool:

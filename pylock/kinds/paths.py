@@ -178,7 +178,9 @@ class _IntentKind(Kind):
             self._undo(fd, seat)
             return None
         head = pread(fd, request.head_size, 0)
-        terms = request.terms if head.startswith(request.terms.header) else request.learn(fd)
+        terms = request.terms
+        if not head.startswith(terms.header):
+            terms = request.learn(fd)
         if not terms.limit:
             self._undo(fd, seat)
             return None
