@@ -4,6 +4,9 @@ with pylock.lock("backup"):
     ...
 """
 
+import _thread
+from os import register_at_fork as _register_at_fork
+
 from .errors import (
     BadLockFile,
     Deadlock,
@@ -71,3 +74,20 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+_BELOW = (
+    "agreement bells census contention conversion deadlocks enums existence failures fronts headers mounts nesting"
+    " removal survival tickets units waiting"
+)
+"""What locks load when first needed."""
+
+
+def _load_before_fork() -> None:
+    """Load all that locks may need: a thread that is loading it now is not in the child, which would wait for it."""
+    if _thread._count():
+        for room in _BELOW.split():
+            __import__(f"{__name__}.{room}")
+
+
+_register_at_fork(before=_load_before_fork)

@@ -8,6 +8,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from signal import struct_siginfo
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
@@ -37,8 +38,12 @@ def reap_orphans(command: int) -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
-def await_all(taken: Collection[int], ignored: Collection[int], announce: Callable[[list[int]], None]) -> None:
-    """Wait until the last has ended; hand on to all of them what comes of the blocked signals ``taken``.
+def await_all(
+    signals: Collection[int],
+    hand_on: Callable[[struct_siginfo, list[int]], None],
+    announce: Callable[[list[int]], None],
+) -> None:
+    """Wait until the last has ended, and ``hand_on`` to all of them what comes of these blocked signals.
 
     ``announce`` is told once which pids are waited for.
     """
@@ -54,7 +59,6 @@ def await_all(taken: Collection[int], ignored: Collection[int], announce: Callab
         if not told:
             announce(left)
             told = True
-        signal = _signal.sigwaitinfo(taken).si_signo
-        if signal != _signal.SIGCHLD and signal not in ignored:
-            for descendant in left:
-                os.kill(descendant, signal)  # a child of ours, so its pid is its own
+        taken = _signal.sigwaitinfo(signals)
+        if taken.si_signo != _signal.SIGCHLD:
+            hand_on(taken, left)

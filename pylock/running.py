@@ -20,8 +20,8 @@ from .errors import LockTimeout
 from .locks import Lock, lock
 from .several import Composite, Several, all_of
 from .signames import ignorable
-from .supervisor import FORWARDED, NOT_FOUND, CannotRun, find_program
-from .terminal import in_foreground
+from .supervisor import FORWARDED, NOT_FOUND, RESUMING, CannotRun, find_program
+from .terminal import Terminal, in_foreground
 
 _COOKIE = "PYLOCK_RUN"
 """A variable of the command's environment by which its descendants are told from other children."""
@@ -72,6 +72,7 @@ def run(
     if wait_for not in ("command", "tree"):
         raise ValueError(f'wait_for must be "command" or "tree", not {wait_for!r}')
     environment = dict(os.environ if env is None else env)
+    _refuse_lost_status()
     program = _program(command[0], environment.get("PATH"))
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
@@ -94,13 +95,22 @@ def run(
                 process_group=0 if new_group else None,
             )  # fmt: skip
             relay.begin(child)
-            status = _wait(child)
+            status = _wait(child, new_group)
             if wait_for == "tree":
                 _await_tree(cookie)
         failed = status != 0
     finally:
         holds._finish(failed)
     return Outcome(None, -status, waited, True) if status < 0 else Outcome(status, None, waited, True)
+
+
+def _refuse_lost_status() -> None:
+    """Where SIGCHLD is ignored, the kernel keeps no exit status for anybody; only the main thread can change that."""
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN and threading.current_thread() is not threading.main_thread():
+        raise ValueError(
+            "this program ignores SIGCHLD, so that it cannot learn how a command ends; use"
+            " signal.signal(SIGCHLD, SIG_DFL) in the main thread"
+        )
 
 
 def _several(locks: str | Lock | Composite[Any] | Iterable[Lock | Composite[Any]]) -> Several:
@@ -119,11 +129,17 @@ def _program(name: str, path: str | None) -> str:
         raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
+def _wait(child: subprocess.Popen[bytes], new_group: bool) -> int:
     """Wait for the command, whatever a handler of the caller raises meanwhile: the lock is not let go before."""
     interruption: BaseException | None = None
+    terminal = Terminal() if new_group else None
     while True:
         try:
+            if terminal is not None:
+                terminal.hand_to(child.pid)
+                _follow_stops(child, terminal)
+                terminal.take_back_from(child.pid)
+                terminal.close()
             status = child.wait()
             break
         except BaseException as error:
@@ -131,6 +147,19 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     if interruption is not None:
         raise interruption
     return status
+
+
+def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal) -> None:
+    """Wait until the command has ended, but not for its exit status; this program stops and goes on with it."""
+    while True:
+        try:
+            event = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+        except ChildProcessError:  # somebody else in this program has waited for it
+            return
+        if event is None or event.si_code != os.CLD_STOPPED:
+            return
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        terminal.follow_stop(child.pid, event.si_status, lambda number: os.killpg(child.pid, number))
 
 
 class _Relay:
@@ -147,6 +176,8 @@ class _Relay:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for number in FORWARDED | self._ignored:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._take)
@@ -170,9 +201,13 @@ class _Relay:
             return
         if self._child.returncode is None:
             self._send(self._child.pid, number)
+            if number in RESUMING:
+                self._send(self._child.pid, signal.SIGCONT)
         else:  # its descendants are waited for
             for pid in _descendants(self._cookie):
                 os.kill(pid, number)
+                if number in RESUMING:
+                    os.kill(pid, signal.SIGCONT)
 
 
 def _await_tree(cookie: str) -> None:

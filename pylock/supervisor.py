@@ -25,6 +25,7 @@ from errno import ENOEXEC
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from signal import struct_siginfo
     from typing import Any
 
     from .terminal import Terminal
@@ -39,7 +40,8 @@ FORWARDED = frozenset((
 
 UNSTOPPABLE = frozenset((raw.SIGKILL, raw.SIGSTOP))
 _FROM_TERMINAL = frozenset((raw.SIGINT, raw.SIGQUIT, raw.SIGTSTP))
-_RESUMING = frozenset((raw.SIGTERM, raw.SIGHUP))
+RESUMING = frozenset((raw.SIGTERM, raw.SIGHUP))
+"""Followed by SIGCONT, as one that is stopped could not act on them."""
 _IGNORED_BY_PYTHON = frozenset((raw.SIGPIPE, raw.SIGXFSZ))
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -133,7 +135,7 @@ class Supervisor:
         if self._terminal is not None:
             self._terminal.take_back_from(self._child)
         if self._whole_tree:
-            await_all(self._taken, self._ignore, announce)
+            await_all(self._taken, self._hand_on_to_all, announce)
         return status
 
     def _start(
@@ -170,18 +172,32 @@ class Supervisor:
                 if pid and not os.WIFSTOPPED(status):
                     return status
                 if pid and self._terminal is not None:
-                    self._stop_with_child(os.WSTOPSIG(status))
+                    self._terminal.follow_stop(self._child, os.WSTOPSIG(status), self._send)
             else:
-                # A positive code means the kernel; these it sends from a terminal, and to the whole group.
-                from_terminal = taken.si_code > 0 and taken.si_signo in _FROM_TERMINAL
-                self._hand_on(taken.si_signo, reached_group=from_terminal and not self._new_group)
+                self._hand_on(taken, self._send)
 
-    def _hand_on(self, signal: int, reached_group: bool) -> None:
-        if signal in self._ignore or reached_group:
+    def _hand_on(self, taken: struct_siginfo, send: Callable[[int], None]) -> None:
+        signal = taken.si_signo
+        # A positive code means the kernel; these it sends from a terminal, and to the whole group.
+        from_terminal = taken.si_code > 0 and signal in _FROM_TERMINAL
+        if signal in self._ignore or (from_terminal and not self._new_group):
             return
-        self._send(signal)
-        if signal in _RESUMING:
-            self._send(raw.SIGCONT)  # one that is stopped could not act on it
+        send(signal)
+        if signal in RESUMING:
+            send(raw.SIGCONT)
+
+    def _hand_on_to_all(self, taken: struct_siginfo, descendants: list[int]) -> None:
+        """The same after the command's end; this process is in the terminal's foreground again, and stops with them."""
+
+        def send(signal: int) -> None:
+            for pid in descendants:
+                os.kill(pid, signal)  # a child of ours, so its pid is its own
+
+        self._hand_on(taken, send)
+        has_terminal = self._terminal is not None and self._terminal.is_there
+        if taken.si_signo == raw.SIGTSTP and has_terminal and raw.SIGTSTP not in self._ignore:
+            os.kill(os.getpid(), raw.SIGSTOP)
+            send(raw.SIGCONT)
 
     def _send(self, signal: int) -> None:
         """Signal the command; it has not been reaped, so that the pid is its own."""
@@ -189,19 +205,6 @@ class Supervisor:
             os.killpg(self._child, signal)
         else:
             os.kill(self._child, signal)
-
-    def _stop_with_child(self, signal: int) -> None:
-        """The command's group stopped: stop too, so that the shell gets its terminal, and go on with it later."""
-        assert self._terminal is not None
-        if not self._terminal.is_there:
-            return  # no shell waits for this, and who has stopped the command will let it go on
-        if signal in (raw.SIGTTIN, raw.SIGTTOU) and self._terminal.hand_to(self._child):
-            self._send(raw.SIGCONT)  # it asked for the terminal before it was given to it
-            return
-        self._terminal.take_back_from(self._child)
-        os.kill(os.getpid(), raw.SIGSTOP)
-        self._terminal.hand_to(self._child)
-        self._send(raw.SIGCONT)
 
 
 def die_of(signal: int) -> int:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # as in `supervisor`
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Terminal:
     """The controlling terminal, if this process has one."""
@@ -12,6 +16,12 @@ class Terminal:
     def __init__(self) -> None:
         self._own = os.getpgrp()
         self._fd = next((fd for fd in (0, 1, 2) if _foreground_of(fd) is not None), -1)
+        self._opened = -1
+        if self._fd < 0:
+            try:
+                self._fd = self._opened = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+            except OSError:
+                pass
 
     @property
     def is_there(self) -> bool:
@@ -24,6 +34,27 @@ class Terminal:
     def take_back_from(self, group: int) -> None:
         if self.is_there and _foreground_of(self._fd) == group:
             self._set(self._own)
+
+    def follow_stop(self, group: int, signal: int, send: Callable[[int], None]) -> None:
+        """The group was stopped by the signal: stop too, so that the shell gets its terminal, and go on with it later.
+
+        ``send`` signals the group.
+        """
+        if not self.is_there:
+            return  # no shell waits for this, and who has stopped the group will let it go on
+        has_it = _foreground_of(self._fd) == group
+        if signal in (_signal.SIGTTIN, _signal.SIGTTOU) and (has_it or self.hand_to(group)):
+            send(_signal.SIGCONT)  # it asked for the terminal before it was given to it
+            return
+        self.take_back_from(group)
+        os.kill(os.getpid(), _signal.SIGSTOP)
+        self.hand_to(group)
+        send(_signal.SIGCONT)
+
+    def close(self) -> None:
+        if self._opened >= 0:
+            os.close(self._opened)
+            self._fd = self._opened = -1
 
     def _set(self, group: int) -> bool:
         # From the background this is allowed only while SIGTTOU is blocked: tcsetpgrp(3).

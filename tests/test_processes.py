@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import environment
 from contender import ROOT, until, waiting
 
 import pylock
@@ -96,6 +97,34 @@ def test_forked_child_may_take_the_lock_for_itself() -> None:
     lock = pylock.lock("x", "shared")
     with lock:
         assert in_forked_child(lambda: lock.acquire_nowait().release()) == 0
+
+
+def test_fork_while_another_thread_loads_what_it_needs_first() -> None:
+    program = """
+import importlib.abc, os, signal, sys, threading, time
+import pylock
+
+begun = threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "pylock.units":
+            begun.set()
+            time.sleep(0.2)
+
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=lambda: pylock.lock("x", "shared").acquire().release())
+thread.start()
+begun.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    pylock.lock("x", "shared").acquire().release()
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], env=environment(), check=False).returncode == 0
 
 
 def test_record_of_a_forked_child_shows_the_child() -> None:

@@ -646,6 +646,75 @@ def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: s
         os.close(terminal)
 
 
+def stop_and_go_on(terminal: int) -> None:
+    """Stop the job in the foreground by Ctrl-Z, and have it in the foreground again, as far as it was."""
+    foreground = os.tcgetpgrp(terminal)
+    os.write(terminal, b"\x1a")
+    read_until(terminal, "Stopped")
+    os.write(terminal, b"fg\n")
+    until(lambda: os.tcgetpgrp(terminal) == foreground)
+
+
+NEW_GROUP_FROM_PYTHON = "import sys, pylock; pylock.run(sys.argv[1:], 'x', new_group=True)"
+
+
+@pytest.mark.parametrize(
+    ("words", "redirected"),
+    [
+        ([*PYLOCK, "run", "--new-group", "x", "--"], "</dev/tty"),
+        ([*PYLOCK, "run", "--new-group", "x", "--"], "</dev/null >/dev/null 2>&1"),
+        ([sys.executable, "-c", f'"{NEW_GROUP_FROM_PYTHON}"'], "</dev/tty"),
+        ([sys.executable, "-c", f'"{NEW_GROUP_FROM_PYTHON}"'], "</dev/null >/dev/null 2>&1"),
+    ],
+)
+def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected: str, tmp_path: Path) -> None:
+    """It may read it, Ctrl-Z stops the whole job, and Ctrl-C ends the command."""
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    script = tmp_path / "script.sh"
+    script.write_text("read answer </dev/tty; echo heard $answer >/dev/tty; exec sleep 60\n")
+    try:
+        read_until(terminal, "$ ")
+        os.write(terminal, f"{' '.join(words)} sh {script} {redirected}\n".encode())
+        until(lambda: not is_free("x"))
+        os.write(terminal, b"word\n")
+        read_until(terminal, "heard word")
+        stop_and_go_on(terminal)
+        os.write(terminal, b"\x03")
+        until(lambda: is_free("x"))
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
+def test_job_stops_and_dies_while_only_descendants_are_left(tmp_path: Path) -> None:
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    try:
+        read_until(terminal, "$ ")
+        words = [*PYLOCK, "run", "--wait-for=tree", "--new-group", "x", "--", "sh", "-c", "'sleep 60 & exit 3'"]
+        os.write(terminal, f"{' '.join(words)}\n".encode())
+        read_until(terminal, "its descendants hold on")
+        stop_and_go_on(terminal)
+        assert not is_free("x")
+        os.killpg(os.tcgetpgrp(terminal), signal.SIGTERM)  # Ctrl-C is ignored by what a shell starts with "&"
+        until(lambda: is_free("x"))
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
+def test_stopped_descendant_is_let_go_on_to_die_of_a_signal(start: Start) -> None:
+    running = start("run", "--wait-for=tree", "x", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!")
+    descendant = int(running.line())
+    os.kill(descendant, signal.SIGSTOP)
+    assert running.process.stderr is not None
+    assert "descendants hold on" in running.process.stderr.readline()
+    running.signal(signal.SIGTERM)
+    assert running.end()[0] == 0
+    assert is_free("x")
+
+
 def test_background_job_with_a_group_of_its_own_reads_the_terminal_after_fg(tmp_path: Path) -> None:
     pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
     try:

@@ -69,6 +69,30 @@ def test_bad_argument_is_a_value_error(arguments: dict[str, object]) -> None:
         pylock.run(**({"command": ["true"], "locks": "x"} | arguments))  # type: ignore[arg-type]
 
 
+def test_ignored_sigchld_hides_no_exit_status() -> None:
+    """The kernel would keep none; in another thread nothing can be done about it, which is said before the start."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert pylock.run(["sh", "-c", "exit 3"], "x").exit_code == 3
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+        with ThreadPoolExecutor() as pool, pytest.raises(ValueError, match="this program ignores SIGCHLD"):
+            pool.submit(pylock.run, ["true"], "x").result(20)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_stopped_command_is_let_go_on_to_die_of_a_signal() -> None:
+    program = "import pylock; print(pylock.run(['sh', '-c', 'echo $$; kill -STOP $$'], 'x'))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        stopped = Path(f"/proc/{int(process.stdout.readline())}/stat")
+        until(lambda: stopped.read_text().rpartition(")")[2].split()[0] == "T")
+        process.send_signal(signal.SIGTERM)
+        assert "signal=15" in process.stdout.read()
+
+
 def test_works_from_a_thread_and_touches_no_handler() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with ThreadPoolExecutor() as pool:
