@@ -67,14 +67,27 @@ def refuse_deadlock(request: Request) -> None:
         if path != request.path and os.path.realpath(path) != os.path.realpath(request.path):
             continue
         excludes = code not in request.mode.compatible
-        if code == "PR" and request.mode.counted and request.expected.given_capacity is not None:
-            excludes = excludes or weight + request.weight > request.expected.capacity > 0
+        if not excludes and code == "PR" and request.mode.counted:
+            excludes = weight + request.weight > _capacity(request) > 0
         if excludes and _still_holds(pid, request):
             raise Deadlock(
                 f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
                 f" ({BY_CODE[code].name}), held for it by pid {pid}; take the lock only once",
                 name=request.name,
             )
+
+
+def _capacity(request: Request) -> int:
+    """The capacity that the lock has, or would have by this request."""
+    from .census import opened
+    from .headers import is_blank, read_head, read_header
+
+    with opened(request.path, request.directory.remote) as fd:
+        head = read_head(fd) if fd >= 0 else b""
+    if is_blank(head):
+        return request.expected.capacity
+    definition = read_header(head, request.name, request.path)
+    return request.expected.capacity if definition.given_capacity is None else definition.capacity
 
 
 def _still_holds(pid: int, request: Request) -> bool:

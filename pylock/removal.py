@@ -36,8 +36,8 @@ def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
     """Remove idle lock files and bells without an owner; yield the name of each, with ``dry_run`` removing none.
 
     Left alone are locks that were defined by hand, which would lose their definition; sequences and timestamps, which
-    would give values once more; files that this user may not
-    remove or that are no lock files; and every lock file on a file system shared with other hosts, as they may go on
+    would give values once more; files that this user may not remove, and those that are empty or otherwise none of
+    pylock's; and every lock file on a file system shared with other hosts, as they may go on
     opening the dead one for half a minute.
     """
     names = sorted(os.listdir(directory.path))
@@ -98,7 +98,7 @@ def _would_remove(path: str) -> bool:
 def _is_dispensable(head: bytes, path: str) -> bool:
     try:
         if is_blank(head):
-            return True
+            return False  # as other programs' lock files are
         definition = read_header(head, None, path)
         return not definition.defined and definition.kind not in (SEQUENCE, TIMESTAMP)
     except BadLockFile:

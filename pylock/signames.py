@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .supervisor import FORWARDED, UNSTOPPABLE, raw
+from .supervisor import UNSTOPPABLE, raw
 
 NUMBERS: dict[str, int] = {
     name: int(getattr(raw, name)) for name in dir(raw) if name.startswith("SIG") and "_" not in name
@@ -42,5 +42,11 @@ def name_of(number: int) -> str:
 
 
 def signals() -> dict[str, int]:
-    """Return the signals that a command can be protected from with ``ignore_signals``, by name."""
-    return {name: number for name, number in sorted(NUMBERS.items(), key=lambda item: item[1]) if number in FORWARDED}
+    """Return the signals that a command can be protected from with ``ignore_signals``, by name, in their order."""
+    steps = range(1, raw.SIGRTMAX - raw.SIGRTMIN)
+    named = NUMBERS | {f"SIGRTMIN+{step}": raw.SIGRTMIN + step for step in steps}
+    return dict(sorted(((name, number) for name, number in named.items() if number not in UNSTOPPABLE), key=_by_number))
+
+
+def _by_number(item: tuple[str, int]) -> int:
+    return item[1]

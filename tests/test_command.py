@@ -16,7 +16,7 @@ from command import Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
-from pylock.cli import commands, examples, manual, options
+from pylock.cli import commands, examples, fitness, manual, options
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:
@@ -122,6 +122,15 @@ def test_check_proves_exclusion_and_leaves_nothing(directory: Path) -> None:
     assert "two processes exclude each other" in done.stdout
     assert done.stdout.endswith(f"{directory} is fit for locks\n")
     assert list(directory.iterdir()) == []
+
+
+def test_check_does_not_hang_with_the_file_system(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks is a child, and here one that never answers."""
+    start = fitness._start
+    monkeypatch.setattr(fitness, "_start", lambda words: start(["sleep", "60"]))
+    (finding,) = fitness._look(str(directory), 0.05)
+    assert not finding.fit
+    assert "no answer within 0.05 s" in finding.what
 
 
 def test_check_with_a_peer_that_is_another_command(directory: Path) -> None:

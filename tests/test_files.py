@@ -364,10 +364,12 @@ def test_clean_removes_what_is_idle_and_keeps_the_rest(directory: Path) -> None:
     pylock.define("defined", capacity=0)
     os.mkfifo(directory / "idle.lock.3")
     (directory / "other").touch()
+    (directory / "of-another-program.lock").touch()
     with pylock.lock("held"):
         assert list(removal.clean(where, dry_run=True)) == ["idle.lock.3", "idle.lock"]
         assert list(removal.clean(where)) == ["idle.lock.3", "idle.lock"]
-        assert sorted(entry.name for entry in directory.iterdir()) == ["defined.lock", "held.lock", "other"]
+        left = sorted(entry.name for entry in directory.iterdir())
+        assert left == ["defined.lock", "held.lock", "of-another-program.lock", "other"]
 
 
 def test_file_removed_between_open_and_lock_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,12 +213,24 @@ def test_closed_standard_descriptors_stay_closed_and_are_no_lock(
     assert (directory / "x.lock").read_text().startswith('{"pylock"')
 
 
-def test_nested_run_of_the_same_lock_fails_at_once() -> None:
-    inner = [*PYLOCK, "run", "x", "--", "true"]
-    done = pylock("run", "x", "--", *inner)
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ([], []), ([], ["--no-wait"]), ([], ["--skip-if-busy"]), (["-s"], ["-x"]), (["-c2", "-w2"], ["-w1"]),
+        (["-c2"], ["-c2", "-w2"]),
+    ],
+)  # fmt: skip
+def test_nested_run_of_the_same_lock_fails_at_once(outer: list[str], inner: list[str]) -> None:
+    done = pylock("run", *outer, "x", "--", *PYLOCK, "run", *inner, "x", "--", "true")
     assert done.returncode == 125
     assert 'would wait for ever for "x"' in done.stderr
     assert "held for it by pid" in done.stderr
+
+
+@pytest.mark.parametrize("held", ["", "\n", "² EX ² {}", "1 EX", f"{'9' * 5000} EX 1 {{}}", "-1 EX 1 {}", "x y z {}"])
+def test_garbage_about_outer_runs_is_passed_over(held: str, directory: Path) -> None:
+    variables = environment(PYLOCK_HELD=held.format(directory / "x.lock"))
+    assert pylock("run", "x", "--", "true", env=variables).returncode == 0
 
 
 def test_nested_run_of_another_or_a_compatible_lock_goes_on() -> None:

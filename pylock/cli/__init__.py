@@ -5,6 +5,7 @@ Nothing of pylock's own is ever written to standard output but what was asked fo
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -30,13 +31,11 @@ def main(words: list[str] | None = None) -> int:
         return complain(str(error))
     except BrokenPipeError:  # who read our output has read enough
         sys.stdout = None
-        return FAILED
+        return _die_of(13)
     except (LockError, OSError, ValueError) as error:
         return complain(str(error))
     except KeyboardInterrupt:
-        from ..supervisor import die_of
-
-        return die_of(2)
+        return _die_of(2)
 
 
 def console() -> NoReturn:
@@ -64,6 +63,12 @@ def complain(text: str) -> int:
     return FAILED
 
 
+def _die_of(signal: int) -> int:
+    from ..supervisor import die_of
+
+    return die_of(signal)
+
+
 def _dispatch(words: list[str]) -> int:
     if words[:1] == ["run"]:
         from .run_options import RUN
@@ -71,6 +76,8 @@ def _dispatch(words: list[str]) -> int:
         return _carry_out(RUN, words[1:])
     from .commands import ALL
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the caller's encoding lacks is spelled out
     if not words or words[0] in ("--help", "-h", "help"):
         from .manual import overview
 

@@ -58,9 +58,7 @@ CHECK = Command(
         HELP,
     ),
 )
-SIGNALS = Command(
-    "signals", "", "List the signals that can be ignored or forwarded.", "pylock.cli.admin:list_signals", (HELP,)
-)
+SIGNALS = Command("signals", "", "List the signals that can be ignored.", "pylock.cli.admin:list_signals", (HELP,))
 COMPLETION = Command(
     "completion",
     "bash|zsh|fish",

@@ -5,6 +5,7 @@ Everything that touches the directory runs in a child with a deadline, because a
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -22,12 +23,14 @@ from .options import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from .options import Values
 
 SECONDS = 10.0
 _ROUNDS = 50
+_PROGRAM = ("-m", "pylock.cli.fitness")
 
 
 class Finding:
@@ -53,7 +56,8 @@ def check_directory(values: Values, operands: list[str]) -> int:
     if len(operands) > 1:
         raise UsageError(f"one DIR at most, not {' '.join(operands)}")
     peer = _words_of_peer(values["peer"]) if "peer" in values else None
-    path = absolute(operands[0]) if operands else resolve(None).path
+    given = operands[0] if operands else os.environ.get("PYLOCK_DIR")
+    path = absolute(given) if given is not None else resolve(None).path
     seconds = float(values.get("timeout", SECONDS))
     findings = []
     for finding in _findings(path, seconds, peer):
@@ -77,24 +81,29 @@ def _words_of_peer(text: str) -> list[str]:
 
 
 def _findings(path: str, seconds: float, peer: list[str] | None) -> Iterator[Finding]:
-    yield _answers(path, seconds)
-    yield _is_directory(path)
-    yield from _mount_findings(path)
-    yield from _permission_findings(path)
+    yield from _look(path, seconds)
     yield _excludes(path, seconds, [sys.executable], "two processes")
     if peer:
         yield _excludes(path, seconds, [*peer, "python3"], f"this host and {shlex.join(peer)!r}")
 
 
-def _answers(path: str, seconds: float) -> Finding:
+def _look(path: str, seconds: float) -> list[Finding]:
+    """Look at the directory in a child, which alone hangs if the file system does."""
+    child = _start([sys.executable, *_PROGRAM, "look", path])
     try:
-        subprocess.run(["ls", "-d", path], timeout=seconds, capture_output=True, check=False)
-    except subprocess.TimeoutExpired:
-        return Finding(
-            False, f"the file system of {path} does not answer within {seconds:g} s",
-            "every lock call would hang until the server answers", "look at the file server and the network",
-        )  # fmt: skip
-    return Finding(True, "the file system answers")
+        line = _line(child, seconds)
+        if line:
+            return [Finding(*fields) for fields in json.loads(line)]
+        return [_failed(child, f"the file system of {path}", seconds)]
+    finally:
+        _end(child)
+
+
+def _print_look(path: str) -> None:
+    findings = [_is_directory(path)]
+    if findings[0].fit:
+        findings += [*_mount_findings(path), *_permission_findings(path)]
+    print(json.dumps([(each.fit, each.what, each.why, each.advice) for each in findings]), flush=True)
 
 
 def _is_directory(path: str) -> Finding:
@@ -154,9 +163,8 @@ def _protects_regular_files() -> bool:
 def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -> Finding:
     """Hold a lock here, and have another process, perhaps on another host, try for it."""
     name = f"pylock-check-{os.getpid()}"
-    program = ["-m", "pylock.cli.fitness"]
-    own = [sys.executable, *program, "hold", path, name]
-    other = [*interpreter, *program, "probe", shlex.quote(path) if len(interpreter) > 1 else path, name, str(seconds)]
+    own = [sys.executable, *_PROGRAM, "hold", path, name]
+    other = [*interpreter, *_PROGRAM, "probe", shlex.quote(path) if len(interpreter) > 1 else path, name, str(seconds)]
     children = []
     try:
         holder = _start(own)
@@ -181,12 +189,8 @@ def _excludes(path: str, seconds: float, interpreter: list[str], between: str) -
         return Finding(True, f"{between} exclude each other; an uncontended lock takes {float(microseconds):.0f} us")
     finally:
         for child in children:
-            child.kill()
-            for stream in (child.stdin, child.stdout, child.stderr):
-                if stream is not None:
-                    stream.close()
-            _reap(child)
-        _remove(os.path.join(path, f"{name}.lock"))
+            _end(child)
+        _reap(subprocess.Popen(["rm", "-f", os.path.join(path, f"{name}.lock")]))
 
 
 def _start(words: list[str]) -> subprocess.Popen[str]:
@@ -216,22 +220,26 @@ def _failed(child: subprocess.Popen[str], what: str, seconds: float) -> Finding:
     while child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     if child.poll() is None:
-        return Finding(False, f"{what}: no answer within {seconds:g} s", "whoever locks here would hang too")
-    last = (child.stderr.read().strip().splitlines() or ["no message"])[-1]
-    return Finding(False, f"{what}: {last}", "pylock refuses what it cannot do safely", "see the message")
+        return Finding(
+            False, f"{what}: no answer within {seconds:g} s", "whoever locks here would hang too",
+            "look at the file server, the network, and the command to reach another host",
+        )  # fmt: skip
+    last = (child.stderr.read().strip().splitlines() or ["it ended without a word"])[-1]
+    return Finding(False, f"{what}: {last}", "what cannot be proven cannot be relied on", "remove the cause, try again")
 
 
-def _reap(child: subprocess.Popen[str]) -> None:
+def _end(child: subprocess.Popen[str]) -> None:
+    child.kill()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()
+    _reap(child)
+
+
+def _reap(child: subprocess.Popen[Any]) -> None:
     try:
         child.wait(1)
     except subprocess.TimeoutExpired:  # it hangs in the file system and dies when that answers
-        pass
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
         pass
 
 
@@ -259,7 +267,5 @@ def _probe(directory: str, name: str, seconds: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "hold":
-        _hold(*sys.argv[2:])
-    else:
-        _probe(*sys.argv[2:])
+    parts: dict[str, Callable[..., None]] = {"look": _print_look, "hold": _hold, "probe": _probe}
+    parts[sys.argv[1]](*sys.argv[2:])

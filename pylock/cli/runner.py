@@ -95,7 +95,7 @@ class _Run:
         return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
-        if self._timeout() != 0:
+        if self._timeout() != 0 or not self._settings.get("as_flom"):  # to FLoM it is busy
             for part in self._wanted._parts:
                 nesting.refuse_deadlock(part._request)
         supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
