@@ -123,13 +123,13 @@ def _is_of_this_host(device: int) -> bool:
     """
     if os.major(device):
         return not any(os.path.exists(path) for path in _SHARED_DISKS)
-    mark = f" 0:{os.minor(device)} ".encode()
+    number = f"0:{os.minor(device)}".encode()
     try:
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            line = next((line for line in mounts if mark in line), b"")
+        with open("/proc/self/mountinfo", "rb") as mounts:  # proc_pid_mountinfo(5): id parent DEVICE ... - TYPE ...
+            line = next((line for line in mounts if line.split(b" ", 3)[2] == number), b"")
     except OSError:
         return False
-    return line.partition(b" - ")[2].partition(b" ")[0] in _DISKLESS  # proc_pid_mountinfo(5): the type stands there
+    return line.partition(b" - ")[2].partition(b" ")[0] in _DISKLESS
 
 
 def _mount_of(path: str) -> Mount:
