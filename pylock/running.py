@@ -159,7 +159,8 @@ def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal) -> None:
         if event is None or event.si_code != os.CLD_STOPPED:
             return
         os.waitid(os.P_PID, child.pid, os.WSTOPPED)
-        terminal.follow_stop(child.pid, event.si_status, lambda number: os.killpg(child.pid, number))
+        if event.si_status != signal.SIGSTOP:  # else it was no terminal, and who stopped it will let it go on
+            terminal.follow_stop(child.pid, event.si_status, lambda number: os.killpg(child.pid, number))
 
 
 class _Relay:
