@@ -115,9 +115,11 @@ def print_completion(values: Values, operands: list[str]) -> int:
     return 0
 
 
-def _words(command: Command) -> str:
-    longs = [f"--{option.long}" for option in command.options]
-    return " ".join([*longs, *(f"-{option.short}" for option in command.options if option.short)])
+def _words(command: Command, with_value: bool = False) -> str:
+    """The options of the command, or those that are followed by a value."""
+    options = [option for option in command.options if option.metavar or not with_value]
+    longs = [f"--{option.long}" for option in options]
+    return " ".join([*longs, *(f"-{option.short}" for option in options if option.short)])
 
 
 _NAMES = 'pylock status --json 2>/dev/null | sed -n \'s/^      "name": "\\(.*\\)",$/\\1/p\''
@@ -128,9 +130,11 @@ _NAMED = "run|status|set"
 
 
 def _bash() -> str:
-    cases = "\n".join(f"    {command.name}) words='{_words(command)}' ;;" for command in _ALL)
+    cases = "\n".join(
+        f"    {command.name}) words='{_words(command)}' valued='{_words(command, True)}' ;;" for command in _ALL
+    )
     return f"""_pylock() {{
-  local words word current=${{COMP_WORDS[COMP_CWORD]}}
+  local words valued word current=${{COMP_WORDS[COMP_CWORD]}}
   if [ "$COMP_CWORD" = 1 ]; then
     COMPREPLY=($(compgen -W '{" ".join(command.name for command in _ALL)} --help --version' -- "$current")); return
   fi
@@ -140,6 +144,7 @@ def _bash() -> str:
   case ${{COMP_WORDS[1]}} in
 {cases}
   esac
+  case " $valued " in *" ${{COMP_WORDS[COMP_CWORD-1]}} "*) return ;; esac  # a value: files
   case ${{COMP_WORDS[1]}}:$current in
     *:-*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
     {":*|".join(_NAMED.split("|"))}:*) COMPREPLY=($(compgen -W "$({_NAMES})" -- "$current")) ;;
