@@ -16,7 +16,7 @@ from command import PYLOCK, Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
-from pylock.cli import commands, examples, fitness, manual, options
+from pylock.cli import admin, commands, examples, fitness, manual, options
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:
@@ -62,6 +62,13 @@ def test_status_watch_goes_on_until_interrupted() -> None:
         assert running.end()[0] == -2
     finally:
         running.close()
+
+
+def test_watch_shows_what_the_terminal_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "4")
+    monkeypatch.setenv("LINES", "3")
+    assert admin._cropped("12345\nb\nc") == "1234\nb\nc"
+    assert admin._cropped("12345\nb\nc\nd\ne") == "1234\nb\n... and 3 more"
 
 
 def test_set_says_what_changed_and_who_is_affected(contenders: type[Contender]) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from shutil import get_terminal_size
 
 from .. import signames
 from ..definitions import define
@@ -73,10 +74,20 @@ def _watch(name: str | None, directory: str | None) -> int:
 
 def _watch_plainly(name: str | None, directory: str | None) -> int:
     path = resolve(directory).path
-    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
     while True:
-        print(f"{clear}{as_table(_look(name, directory), path)}", flush=True)
+        table = as_table(_look(name, directory), path)
+        if sys.stdout.isatty():
+            print(f"\x1b[H\x1b[J{_cropped(table)}", end="", flush=True)
+        else:
+            print(table, flush=True)
         time.sleep(WATCH_SECONDS)
+
+
+def _cropped(table: str) -> str:
+    """As much of the table as the terminal has room for."""
+    columns, lines = get_terminal_size()
+    rows = [row[:columns] for row in table.splitlines()]
+    return "\n".join(rows if len(rows) <= lines else [*rows[: lines - 1], f"... and {len(rows) - lines + 1} more"])
 
 
 def change_definition(values: Values, operands: list[str]) -> int:
