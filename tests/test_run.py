@@ -144,6 +144,7 @@ def test_busy_lock(words: list[str], status: int, contenders: type[Contender]) -
         (["--nonsense", "x", "--", "true"], 125, "unknown option --nonsense"),
         (["-t", "soon", "x", "--", "true"], 125, "'soon' is not a number of seconds"),
         (["-m", "strange", "x", "--", "true"], 125, "not a lock mode"),
+        (["--with=y:shard", "x", "--", "true"], 125, "'shard' is not a mode; write y:shared, or y:shard:exclusive"),
         (["--ignore-signal=KILL", "x", "--", "true"], 125, "SIGKILL cannot be ignored"),
         (["--ignore-signal=SIGNONE", "x", "--", "true"], 125, "is not a signal"),
         (["--ignore-signal=RTMIN+99", "x", "--", "true"], 125, "'RTMIN+99' is not a signal"),
@@ -242,6 +243,12 @@ def test_daemon_that_outlived_its_lock_may_take_it_again(tmp_path: Path) -> None
     again = " ".join([*PYLOCK, "run", "-t", "20", "x", "--", "touch", str(tmp_path / "done")])
     pylock("run", "x", "--", "sh", "-c", f"(sleep 0.2; {again}) >/dev/null 2>&1 &")
     until((tmp_path / "done").exists)
+
+
+@pytest.mark.parametrize("name", ["db:5432", "a:b", "std::vector", ":x", "x:", "y:shard:exclusive"])
+def test_colon_may_belong_to_the_name_of_a_lock(name: str) -> None:
+    assert pylock("run", "z", "--with", name, "--", "true").returncode == 0
+    assert name.removesuffix(":exclusive") in [lock.name for lock in library.status()]
 
 
 def test_several_locks_are_had_together_in_any_order(start: Start) -> None:

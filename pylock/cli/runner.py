@@ -261,8 +261,8 @@ def _refuse_with_exec(values: Values) -> None:
 
 
 def _name_and_mode(text: str) -> tuple[str, str]:
-    """Split NAME[:MODE]; a colon that no mode follows belongs to the name."""
-    from ..modes import rule_of
+    """Split NAME[:MODE]; a colon that no mode follows belongs to the name, unless the mode is only misspelt."""
+    from ..modes import BY_NAME, rule_of
 
     name, colon, mode = text.rpartition(":")
     if colon and name:
@@ -270,6 +270,13 @@ def _name_and_mode(text: str) -> tuple[str, str]:
             return name, rule_of(mode).name
         except ValueError:
             pass
+        from difflib import get_close_matches
+
+        if meant := get_close_matches(mode, BY_NAME, 1, 0.75):
+            raise UsageError(
+                f"--with={text}: {mode!r} is not a mode; write {name}:{meant[0]}, or {text}:exclusive if the name ends"
+                " so"
+            )
     return text, "exclusive"
 
 
