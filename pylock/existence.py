@@ -14,6 +14,7 @@ from .census import ANYBODY, opened
 from .enums import Mode
 from .headers import parse_line
 from .layout import LIFE_SLOT, SLOT_SIZE
+from .lockfile import leave_gate, take_gate
 from .removal import remove_if_idle
 
 TYPE_CHECKING = False
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .fronts import Steps
     from .request import Request
 
+_TRIES = 50
+"""Of the gate, a millisecond each; without it the end of the life is written all the same."""
 _LOOK = 0.1
 """Seconds between two looks: nobody knows of those who wait for a lock to exist, so that nobody can ring for them."""
 
@@ -43,9 +46,16 @@ def until_it_exists(request: Request, deadline: float | None) -> Steps[bool]:
 
 def outlive(fd: int, request: Request, lifespan: float) -> None:
     """Let the lock, which is still held through fd, exist for so many seconds from now, unless it does longer."""
+    if not lifespan:
+        return
     end = time_ns() // 1000 + int(lifespan * 1_000_000)
-    if lifespan and end > _end_of_life(fd, request):
-        os.pwrite(fd, f'{{"until":{end}}}'.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))
+    gate = take_gate(fd, _TRIES)  # so that of two sharers who leave at once neither shortens the other's
+    try:
+        if end > _end_of_life(fd, request):
+            os.pwrite(fd, f'{{"until":{end}}}'.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))
+    finally:
+        if gate:
+            leave_gate(fd)
 
 
 def end_use(request: Request) -> None:

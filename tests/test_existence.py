@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from contender import Contender
 
 import pylock
 from pylock import existence
+from pylock.request import Request
 
 
 def test_lock_that_nobody_uses_does_not_exist_and_is_not_made(directory: Path) -> None:
@@ -79,6 +80,28 @@ def test_longer_idle_life_wins_over_a_later_shorter_one(monkeypatch: pytest.Monk
     now = time.time_ns()
     monkeypatch.setattr(existence, "time_ns", lambda: now + 20 * 10**9)
     assert existence.exists(pylock.lock("x", create=False)._request)
+
+
+def test_of_two_sharers_who_leave_at_once_neither_shortens_the_others_idle_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = pylock.lock("x", "shared", idle_lifespan=1).acquire()
+    long = pylock.lock("x", "shared", idle_lifespan=60).acquire()
+    look, meanwhile = existence._end_of_life, []
+    with ThreadPoolExecutor() as pool:
+
+        def look_while_the_other_leaves(fd: int, request: Request) -> int:
+            end = look(fd, request)
+            if not meanwhile:
+                meanwhile.append(pool.submit(long.release))
+                wait(meanwhile, 0.02)
+            return end
+
+        monkeypatch.setattr(existence, "_end_of_life", look_while_the_other_leaves)
+        short.release()
+    now = time.time_ns()
+    monkeypatch.setattr(existence, "time_ns", lambda: now + 30 * 10**9)
+    assert existence.exists(pylock.lock("x", "shared")._request)
 
 
 def test_idle_lifespan_zero_removes_the_file_unless_it_is_used(directory: Path) -> None:
