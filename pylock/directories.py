@@ -60,21 +60,24 @@ def resolve(directory: str | PathLike[str] | None) -> Directory:
     file system that is not mounted, so it is never made), LockError for a user's own one that somebody else could
     write, Unsupported where the mount hides locks from other hosts.
     """
-    if directory is None:
-        directory = os.environ.get("PYLOCK_DIR") or _own_path()
-        if directory[0] != "/":
-            raise ValueError(f"PYLOCK_DIR is {directory!r}; it must be an absolute path, the same for every program")
-    path = absolute(directory)
+    path = (default_path() or _own_path()) if directory is None else absolute(directory)
     found = _known.get(path)
     if found is None:
         found = _known[path] = _look_at(path)
     return found
 
 
+def default_path() -> str | None:
+    """The directory that ``PYLOCK_DIR`` names, without a look at it; None if it names none. Raises ValueError."""
+    given = os.environ.get("PYLOCK_DIR")
+    if given and given[0] != "/":
+        raise ValueError(f"PYLOCK_DIR is {given!r}; it must be an absolute path, the same for every program")
+    return absolute(given) if given else None
+
+
 def is_default(path: str) -> bool:
     """Whether this is the directory of those who name none."""
-    given = os.environ.get("PYLOCK_DIR")
-    return path == (absolute(given) if given else _own_path_or_none())
+    return path == (default_path() or _own_path_or_none())
 
 
 def _own_path() -> str:

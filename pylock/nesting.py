@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from .errors import Deadlock
+from .layout import Gone
 from .modes import BY_CODE
 
 TYPE_CHECKING = False
@@ -67,9 +68,10 @@ def refuse_deadlock(request: Request) -> None:
         if path != request.path and os.path.realpath(path) != os.path.realpath(request.path):
             continue
         excludes = code not in request.mode.compatible
-        if not excludes and code == "PR" and request.mode.counted:
-            excludes = weight + request.weight > _capacity(request) > 0
-        if excludes and _still_holds(pid, request):
+        both_counted = code == "PR" and request.mode.counted
+        if not (excludes or both_counted) or not _still_holds(pid, request):
+            continue
+        if excludes or weight + request.weight > _capacity(request) > 0:
             raise Deadlock(
                 f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
                 f" ({BY_CODE[code].name}), held for it by pid {pid}; take the lock only once",
@@ -84,10 +86,13 @@ def _capacity(request: Request) -> int:
 
     with opened(request.path, request.directory.remote) as fd:
         head = read_head(fd) if fd >= 0 else b""
-    if is_blank(head):
+    try:
+        definition = None if is_blank(head) else read_header(head, request.name, request.path)
+    except Gone:
+        definition = None
+    if definition is None or definition.given_capacity is None:
         return request.expected.capacity
-    definition = read_header(head, request.name, request.path)
-    return request.expected.capacity if definition.given_capacity is None else definition.capacity
+    return definition.capacity
 
 
 def _still_holds(pid: int, request: Request) -> bool:

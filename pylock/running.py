@@ -132,11 +132,12 @@ def _program(name: str, path: str | None) -> str:
 def _wait(child: subprocess.Popen[bytes], new_group: bool) -> int:
     """Wait for the command, whatever a handler of the caller raises meanwhile: the lock is not let go before."""
     interruption: BaseException | None = None
-    terminal = Terminal() if new_group else None
+    # In another thread the terminal is not taken from the main one, which may be reading it.
+    terminal = Terminal() if new_group and threading.current_thread() is threading.main_thread() else None
     while True:
         try:
             if terminal is not None:
-                terminal.hand_to(child.pid)
+                terminal.begin(child.pid)
                 _follow_stops(child, terminal)
                 terminal.take_back_from(child.pid)
                 terminal.close()
@@ -154,12 +155,13 @@ def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal) -> None:
     while True:
         try:
             event = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+            if event is not None and event.si_code == os.CLD_STOPPED:
+                event = os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOHANG)  # taken; None if it goes on already
         except ChildProcessError:  # somebody else in this program has waited for it
             return
-        if event is None or event.si_code != os.CLD_STOPPED:
+        if event is not None and event.si_code != os.CLD_STOPPED:
             return
-        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
-        if event.si_status != signal.SIGSTOP:  # else it was no terminal, and who stopped it will let it go on
+        if event is not None:
             terminal.follow_stop(child.pid, event.si_status, lambda number: os.killpg(child.pid, number))
 
 
@@ -181,7 +183,7 @@ class _Relay:
                 self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for number in FORWARDED | self._ignored:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                    self._before[number] = signal.signal(number, self._take)
+                    self._before.setdefault(number, signal.signal(number, self._take))
         return self
 
     def __exit__(self, *error: object) -> None:

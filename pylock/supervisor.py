@@ -108,6 +108,8 @@ class Supervisor:
             from .terminal import Terminal  # as only a group of its own has to be given the terminal
 
             self._terminal = Terminal()
+        if whole_tree:
+            from . import descendants  # noqa: F401  # for later, whatever becomes of pylock's files until then
 
     def block_signals(self) -> None:
         """From now on signals wait until the command runs."""
@@ -130,7 +132,7 @@ class Supervisor:
         self._child = self._start(program, command, environment, keep, closed)
         started()
         if self._terminal is not None:
-            self._terminal.hand_to(self._child)
+            self._terminal.begin(self._child)
         status = self._relay_until_ended()
         if self._terminal is not None:
             self._terminal.take_back_from(self._child)
@@ -196,7 +198,9 @@ class Supervisor:
         self._hand_on(taken, send)
         has_terminal = self._terminal is not None and self._terminal.is_there
         if taken.si_signo == raw.SIGTSTP and has_terminal and raw.SIGTSTP not in self._ignore:
-            os.kill(os.getpid(), raw.SIGSTOP)
+            from .terminal import stop_this_process
+
+            stop_this_process()
             send(raw.SIGCONT)
 
     def _send(self, signal: int) -> None:

@@ -27,6 +27,11 @@ class Terminal:
     def is_there(self) -> bool:
         return self._fd >= 0
 
+    def begin(self, group: int) -> None:
+        """Hand it to a group that was just started; one without it among 0 to 2 gets it when it asks for it."""
+        if self._opened < 0:
+            self.hand_to(group)
+
     def hand_to(self, group: int) -> bool:
         """Make the group the foreground one; False if this process is in the background, and has nothing to give."""
         return self.is_there and _foreground_of(self._fd) == self._own and self._set(group)
@@ -40,14 +45,14 @@ class Terminal:
 
         ``send`` signals the group.
         """
-        if not self.is_there:
-            return  # no shell waits for this, and who has stopped the group will let it go on
+        if not self.is_there or signal == _signal.SIGSTOP:
+            return  # no terminal did this, and who has stopped the group will let it go on
         has_it = _foreground_of(self._fd) == group
         if signal in (_signal.SIGTTIN, _signal.SIGTTOU) and (has_it or self.hand_to(group)):
             send(_signal.SIGCONT)  # it asked for the terminal before it was given to it
             return
         self.take_back_from(group)
-        os.kill(os.getpid(), _signal.SIGSTOP)
+        stop_this_process()
         self.hand_to(group)
         send(_signal.SIGCONT)
 
@@ -66,6 +71,19 @@ class Terminal:
         finally:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         return True
+
+
+def stop_this_process() -> None:
+    """Stop as by Ctrl-Z, from the main thread; where no shell is there to let this go on, the kernel stops nobody.
+
+    Source: setpgid(2), orphaned process groups.
+    """
+    before = _signal.signal(_signal.SIGTSTP, _signal.SIG_DFL)
+    os.kill(os.getpid(), _signal.SIGTSTP)
+    mask = _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGTSTP])  # and here it stops
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    if before is not None:
+        _signal.signal(_signal.SIGTSTP, before)
 
 
 def _foreground_of(fd: int) -> int | None:

@@ -131,6 +131,19 @@ def test_check_proves_exclusion_and_leaves_nothing(directory: Path) -> None:
     assert list(directory.iterdir()) == []
 
 
+def test_check_looks_at_the_directory_that_locks_would_be_in(tmp_path: Path) -> None:
+    done = pylock("check", env=environment(PYLOCK_DIR="locks"), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "must be an absolute path" in done.stderr
+
+
+def test_check_tells_of_a_peer_that_is_lost_meanwhile(directory: Path) -> None:
+    done = pylock("check", str(directory), "--peer", "sh -c 'echo refused'")
+    assert done.returncode == 1
+    assert "the lock was not handed over: it ended without a word" in done.stdout
+    assert done.stdout.endswith("is NOT fit for locks\n")
+
+
 def test_check_does_not_hang_with_the_file_system(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who looks is a child, and here one that never answers."""
     start = fitness._start

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from command import PYLOCK, Running, environment, pylock
 from contender import ROOT, Contender, until, waiting
 
 import pylock as library
+from pylock import layout
 
 Start = Callable[..., Running]
 READY = "echo ready; "
@@ -228,6 +230,12 @@ def test_nested_run_of_the_same_lock_fails_at_once(outer: list[str], inner: list
     assert "held for it by pid" in done.stderr
 
 
+def test_outer_run_of_a_file_that_is_about_to_go_is_passed_over(directory: Path) -> None:
+    (directory / "x.lock").write_bytes(layout.REMOVED)
+    variables = environment(PYLOCK_HELD=f"1 PR 1 {directory / 'x.lock'}")
+    assert pylock("run", "-s", "x", "--", "true", env=variables).returncode == 0
+
+
 @pytest.mark.parametrize("held", ["", "\n", "² EX ² {}", "1 EX", f"{'9' * 5000} EX 1 {{}}", "-1 EX 1 {}", "x y z {}"])
 def test_garbage_about_outer_runs_is_passed_over(held: str, directory: Path) -> None:
     variables = environment(PYLOCK_HELD=held.format(directory / "x.lock"))
@@ -245,7 +253,7 @@ def test_daemon_that_outlived_its_lock_may_take_it_again(tmp_path: Path) -> None
     until((tmp_path / "done").exists)
 
 
-@pytest.mark.parametrize("name", ["db:5432", "a:b", "std::vector", ":x", "x:", "y:shard:exclusive"])
+@pytest.mark.parametrize("name", ["db:5432", "a:b", "std::vector", ":x", "x:", "app:PRD", "y:shard:exclusive"])
 def test_colon_may_belong_to_the_name_of_a_lock(name: str) -> None:
     assert pylock("run", "z", "--with", name, "--", "true").returncode == 0
     assert name.removesuffix(":exclusive") in [lock.name for lock in library.status()]
@@ -665,6 +673,11 @@ def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: s
         os.close(terminal)
 
 
+def is_stopped_by_hand(pid: int) -> bool:
+    os.kill(pid, signal.SIGSTOP)
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def stop_and_go_on(terminal: int) -> None:
     """Stop the job in the foreground by Ctrl-Z, and have it in the foreground again, as far as it was."""
     foreground = os.tcgetpgrp(terminal)
@@ -702,6 +715,33 @@ def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected:
         until(lambda: is_free("x"))
         os.write(terminal, b"exit\n")
         os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    "words", [[*PYLOCK, "run", "--new-group", "x", "--"], [sys.executable, "-c", NEW_GROUP_FROM_PYTHON]]
+)
+@pytest.mark.parametrize("redirected", ["", "</dev/null"])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_stop_that_no_shell_would_end_stops_nobody(
+    by_hand: bool, words: list[str], redirected: str, tmp_path: Path
+) -> None:
+    """Ctrl-Z without a shell above, as under "ssh -t host pylock ...", and a stop by hand, which is ended by hand."""
+    script = f"echo $$ >/dev/tty; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; exit 5"
+    inner = f"exec {shlex.join([*words, 'sh', '-c', script])} {redirected}"
+    pid, terminal = on_terminal(["/bin/sh", "-c", inner])
+    try:
+        command = int(read_until(terminal, "\n"))
+        until(lambda: not is_free("x"))
+        if by_hand:
+            until(lambda: is_stopped_by_hand(command))
+            os.kill(command, signal.SIGCONT)
+        else:
+            os.write(terminal, b"\x1a")
+        (tmp_path / "go").touch()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (5 if "run" in words else 0)
+        assert is_free("x")
     finally:
         os.close(terminal)
 
@@ -776,7 +816,10 @@ def test_orphans_are_reaped_while_the_command_of_a_tree_runs(start: Start) -> No
 
     def states() -> list[str]:
         pids = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-        return [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
+        try:
+            return [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
+        except FileNotFoundError:  # reaped while we looked
+            return []
 
     until(lambda: len(states()) == 1 and "Z" not in states())
     assert job.end()[0] in (0, 1)

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..directories import absolute, resolve
+from ..directories import absolute, default_path, resolve
 from ..errors import WouldBlock
 from ..locks import lock
 from ..mounts import mount_of
@@ -56,8 +56,7 @@ def check_directory(values: Values, operands: list[str]) -> int:
     if len(operands) > 1:
         raise UsageError(f"one DIR at most, not {' '.join(operands)}")
     peer = _words_of_peer(values["peer"]) if "peer" in values else None
-    given = operands[0] if operands else os.environ.get("PYLOCK_DIR")
-    path = absolute(given) if given is not None else resolve(None).path
+    path = absolute(operands[0]) if operands else default_path() or resolve(None).path
     seconds = float(values.get("timeout", SECONDS))
     findings = []
     for finding in _findings(path, seconds, peer):
@@ -201,8 +200,11 @@ def _start(words: list[str]) -> subprocess.Popen[str]:
 
 def _write_line(child: subprocess.Popen[str]) -> None:
     assert child.stdin is not None
-    child.stdin.write("\n")
-    child.stdin.flush()
+    try:
+        child.stdin.write("\n")
+        child.stdin.flush()
+    except BrokenPipeError:  # it has ended, which shows when its answer does not come
+        pass
 
 
 def _line(child: subprocess.Popen[str], seconds: float) -> str:
@@ -231,8 +233,11 @@ def _failed(child: subprocess.Popen[str], what: str, seconds: float) -> Finding:
 def _end(child: subprocess.Popen[str]) -> None:
     child.kill()
     for stream in (child.stdin, child.stdout, child.stderr):
-        if stream is not None:
-            stream.close()
+        try:
+            if stream is not None:
+                stream.close()
+        except BrokenPipeError:
+            pass
     _reap(child)
 
 

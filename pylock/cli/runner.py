@@ -272,7 +272,7 @@ def _name_and_mode(text: str) -> tuple[str, str]:
             pass
         from difflib import get_close_matches
 
-        if meant := get_close_matches(mode, BY_NAME, 1, 0.75):
+        if meant := get_close_matches(mode, [known for known in BY_NAME if len(known) > 2], 1, 0.75):
             raise UsageError(
                 f"--with={text}: {mode!r} is not a mode; write {name}:{meant[0]}, or {text}:exclusive if the name ends"
                 " so"
