@@ -728,8 +728,12 @@ def test_stop_that_no_shell_would_end_stops_nobody(
     by_hand: bool, words: list[str], redirected: str, tmp_path: Path
 ) -> None:
     """Ctrl-Z without a shell above, as under "ssh -t host pylock ...", and a stop by hand, which is ended by hand."""
-    script = f"echo $$ >/dev/tty; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; exit 5"
-    inner = f"exec {shlex.join([*words, 'sh', '-c', script])} {redirected}"
+    # Not a shell: one that is stopped between vfork and exec never counts as stopped.
+    script = (
+        "import os, sys, time; print(os.getpid(), file=open('/dev/tty', 'w'), flush=True)\n"
+        f"while not os.path.exists('{tmp_path}/go'): time.sleep(0.005)\nsys.exit(5)"
+    )
+    inner = f"exec {shlex.join([*words, sys.executable, '-W', 'ignore', '-c', script])} {redirected}"
     pid, terminal = on_terminal(["/bin/sh", "-c", inner])
     try:
         command = int(read_until(terminal, "\n"))
