@@ -80,7 +80,7 @@ _BELOW = (
     "agreement bells census contention conversion deadlocks enums existence failures fronts headers mounts nesting"
     " removal survival tickets units waiting"
 )
-"""What locks load when first needed."""
+"""What locks load when first needed; and of the standard library json, to read a header."""
 
 
 def _load_before_fork() -> None:
@@ -88,6 +88,7 @@ def _load_before_fork() -> None:
     if _thread._count():
         for room in _BELOW.split():
             __import__(f"{__name__}.{room}")
+        __import__("json")
 
 
 _register_at_fork(before=_load_before_fork)

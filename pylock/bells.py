@@ -7,6 +7,7 @@ Source: fifo(7); a FIFO opened O_RDWR always has a reader, so that ringing it ne
 from __future__ import annotations
 
 import os
+import select
 from errno import EACCES, EDQUOT, EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS
 from stat import S_ISFIFO
 
@@ -98,8 +99,6 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
 
 def is_unheard(lock_path: str, seat: int) -> bool:
     """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
-    import select
-
     try:
         fd = os.open(bell_path(lock_path, seat), _OPEN)
     except OSError:

@@ -6,6 +6,8 @@ it is readable, at most that long, and send back whether it became readable.
 
 from __future__ import annotations
 
+import select
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
@@ -20,8 +22,6 @@ def drive(steps: Steps[Result]) -> Result:
     """Take the steps in this thread. A signal handler that raises ends them at the step where they are."""
     try:
         fd, seconds = next(steps)
-        import select
-
         while True:
             poll = select.poll()
             if fd >= 0:

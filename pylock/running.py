@@ -82,26 +82,33 @@ def run(
     except LockTimeout as error:
         return Outcome(None, None, error.waited, False)
     waited = monotonic() - begun
-    cookie = uuid4().hex
-    environment |= {_COOKIE: cookie} | nesting.variables(holds._each(), holds.holds[0]._each()[-1])
-    failed = True
+    cookie, status = uuid4().hex, -1
     try:
+        environment |= {_COOKIE: cookie} | nesting.variables(holds._each(), holds.holds[0]._each()[-1])
+        options = {
+            "args": list(command), "executable": program, "env": environment, "cwd": cwd, "stdin": stdin,
+            "stdout": stdout, "stderr": stderr, "pass_fds": [hold._fd for hold in holds._each()],
+        }  # fmt: skip
         with _Relay(ignored, new_group, cookie) as relay:  # before the start, so that no signal falls between
-            if wait_for == "tree":
-                become_subreaper()
-            child = subprocess.Popen(
-                list(command), executable=program, env=environment, cwd=cwd, stdin=stdin, stdout=stdout,
-                stderr=stderr, pass_fds=[hold._fd for hold in holds._each()],
-                process_group=0 if new_group else None,
-            )  # fmt: skip
-            relay.begin(child)
-            status = _wait(child, new_group)
-            if wait_for == "tree":
-                _await_tree(cookie)
-        failed = status != 0
+            status = _supervise(relay, options, new_group, cookie if wait_for == "tree" else None)
     finally:
-        holds._finish(failed)
+        holds._finish(status != 0)
     return Outcome(None, -status, waited, True) if status < 0 else Outcome(status, None, waited, True)
+
+
+def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: str | None) -> int:
+    """Start the command with these options of Popen, and wait for its end; return its return code.
+
+    ``tree`` is the cookie of the descendants that are waited for too.
+    """
+    if tree is not None:
+        become_subreaper()
+    child = subprocess.Popen(**options, process_group=0 if new_group else None)
+    relay.begin(child)
+    status = _wait(child, new_group)
+    if tree is not None:
+        _await_tree(tree)
+    return status
 
 
 def _refuse_lost_status() -> None:

@@ -93,6 +93,19 @@ def test_locking_loads_nothing_heavy() -> None:
     assert not loaded & heavy
 
 
+def test_fork_loads_before_all_that_a_lock_may_need_later() -> None:
+    """What a thread is loading at the moment of a fork would never be loaded in the child."""
+    import pylock
+
+    core = LAYERS[: LAYERS.index("several")]
+    needed = {"locks"}
+    while more := set().union(*map(imports_of_room, needed)) - needed:
+        needed |= more
+    assert needed <= set(core)
+    loaded = {name.removeprefix("pylock.") for name in loaded_after("import pylock")}
+    assert needed - loaded == set(pylock._BELOW.split())
+
+
 def test_public_names_are_all_there() -> None:
     import pylock
 

@@ -101,16 +101,17 @@ def test_forked_child_may_take_the_lock_for_itself() -> None:
 
 def test_fork_while_another_thread_loads_what_it_needs_first() -> None:
     program = """
-import importlib.abc, os, signal, sys, threading, time
+import importlib.abc, os, signal, sys, threading
 import pylock
 
-begun = threading.Event()
+begun, forking = threading.Event(), threading.Event()
+os.register_at_fork(before=forking.set)
 
 class Slow(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "pylock.units":
             begun.set()
-            time.sleep(0.2)
+            forking.wait()  # so that it is loaded no sooner than the fork begins
 
 sys.meta_path.insert(0, Slow())
 thread = threading.Thread(target=lambda: pylock.lock("x", "shared").acquire().release())

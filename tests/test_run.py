@@ -296,22 +296,32 @@ def test_kill_of_the_group_without_the_option_waits_for_the_command_too(start: S
     assert is_free("x")
 
 
+FENCE = signal.SIGRTMAX
+COUNTS = f"""
+import signal, sys
+counted, fence = int(sys.argv[1]), {int(FENCE)}
+signal.pthread_sigmask(signal.SIG_BLOCK, [counted, fence])
+print("ready", flush=True)
+count = 0
+while signal.sigwait([counted, fence]) == counted:
+    count += 1
+    if count == 1:
+        print("got it", flush=True)
+print(count)
+sys.exit(5)
+"""
+"""Counts one signal until another one comes, which is handed on after it; the higher of two that wait comes last."""
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGRTMIN"])
 def test_signal_to_the_supervisor_alone_is_handed_on_once(name: str, start: Start) -> None:
     number = getattr(signal, name)
-    program = (
-        "import signal, sys, time\n"
-        "got = []\n"
-        f"signal.signal({int(number)}, lambda *_: got.append(print('got it', flush=True)))\n"
-        "print('ready', flush=True)\n"
-        "while not got: time.sleep(0.005)\n"
-        "time.sleep(0.15); sys.exit(5)\n"
-    )
-    running = start("run", "x", "--", sys.executable, "-c", program)
+    running = start("run", "x", "--", sys.executable, "-c", COUNTS, str(int(number)))
     assert running.line() == "ready"
     running.signal(number)
-    status, output, _ = running.end()
-    assert (status, output) == (5, "got it\n")
+    assert running.line() == "got it"
+    running.signal(FENCE)
+    assert running.end()[:2] == (5, "1\n")
 
 
 @pytest.mark.parametrize(
@@ -330,18 +340,12 @@ def test_ignored_signal_is_swallowed_and_the_command_has_its_default(name: str, 
 
 
 def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Start) -> None:
-    program = (
-        "import signal, sys, time\n"
-        "count = []\n"
-        "signal.signal(15, lambda *_: count.append(1))\n"
-        "print('ready', flush=True)\n"
-        "while not count: time.sleep(0.005)\n"
-        "time.sleep(0.15); print(len(count))\n"
-    )
-    running = start("run", "--new-group", "x", "--", sys.executable, "-c", program)
+    running = start("run", "--new-group", "x", "--", sys.executable, "-c", COUNTS, str(int(signal.SIGTERM)))
     assert running.line() == "ready"
     running.signal_group(signal.SIGTERM)
-    assert running.end()[1] == "1\n"
+    assert running.line() == "got it"
+    running.signal(FENCE)
+    assert running.end()[:2] == (5, "1\n")
 
 
 AT_A_MOMENT = """

@@ -74,7 +74,7 @@ def _text(
     waited: float, request: Request, holders: tuple[Holder, ...], place: int, count: int, brief: bool = False
 ) -> str:
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
-    name = shorten(request.name, 20) if brief else request.name
+    name = shorten(request.name, 20 if brief else 255)
     text = f'{_duration(waited)} for "{name}" ({request.mode.code if brief else request.mode.name})'
     if request.kind and request.kind.below:
         text += f' above "{request.kind.below}"'
