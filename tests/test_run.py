@@ -15,6 +15,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -543,6 +544,19 @@ def on_terminal(words: list[str], **variables: str) -> tuple[int, int]:
     return pid, terminal
 
 
+@contextmanager
+def interactive_shell() -> Iterator[int]:
+    """A shell with job control in a terminal, of which this is our end."""
+    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
+    try:
+        read_until(terminal, "$ ")
+        yield terminal
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+
+
 def read_until(terminal: int, text: str) -> str:
     seen = ""
     deadline = time.monotonic() + 30
@@ -576,18 +590,13 @@ def test_waiting_line_on_a_narrow_terminal_tells_the_holder_too(contenders: type
 
 def test_waiter_in_the_background_leaves_the_prompt_alone(contenders: type[Contender]) -> None:
     contenders().acquire("x")
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
-    try:
-        read_until(terminal, "$ ")
+    with interactive_shell() as terminal:
         os.write(terminal, f"{' '.join(PYLOCK)} run x -- true &\n".encode())
         seen = read_until(terminal, "pylock: waiting 1 s for ")
         while "\n" not in seen.partition("waiting 1 s")[2]:
             seen += os.read(terminal, 4096).decode()
         assert "\r\x1b[K" not in seen
-        os.write(terminal, b"kill %1; exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
+        os.write(terminal, b"kill %1\n")
 
 
 @pytest.mark.parametrize("new_group", [[], ["--new-group"]])
@@ -610,9 +619,7 @@ def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(new_grou
 @pytest.mark.parametrize("new_group", [[], ["--new-group"]])
 def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str], tmp_path: Path) -> None:
     """A shell with job control runs it: stop by the terminal, look at the job, and go on."""
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
-    try:
-        read_until(terminal, "$ ")
+    with interactive_shell() as terminal:
         # Not a shell: one that is stopped between vfork and exec never counts as stopped.
         script = tmp_path / "script.py"
         script.write_text(
@@ -629,10 +636,6 @@ def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str], tmp_path: Path) 
         os.write(terminal, b"fg\n")
         read_until(terminal, "done")
         until(lambda: is_free("x"))
-        os.write(terminal, b"exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
 
 
 def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[Contender]) -> None:
@@ -652,9 +655,7 @@ def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[
 @pytest.mark.parametrize("new_group", [[], ["--new-group"]])
 def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: str, tmp_path: Path) -> None:
     """In the background it leaves the terminal to the shell, which would end without it."""
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
-    try:
-        read_until(terminal, "$ ")
+    with interactive_shell() as terminal:
         script = tmp_path / "script.py"
         script.write_text(
             "import os, time\nprint('ready', flush=True)\n"
@@ -671,10 +672,6 @@ def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: s
         until(lambda: is_free("x"))
         os.write(terminal, b"echo still $((6*7))\n")
         read_until(terminal, "still 42")
-        os.write(terminal, b"exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
 
 
 def is_stopped_by_hand(pid: int) -> bool:
@@ -705,11 +702,9 @@ NEW_GROUP_FROM_PYTHON = "import sys, pylock; pylock.run(sys.argv[1:], 'x', new_g
 )
 def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected: str, tmp_path: Path) -> None:
     """It may read it, Ctrl-Z stops the whole job, and Ctrl-C ends the command."""
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
     script = tmp_path / "script.sh"
     script.write_text("read answer </dev/tty; echo heard $answer >/dev/tty; exec sleep 60\n")
-    try:
-        read_until(terminal, "$ ")
+    with interactive_shell() as terminal:
         os.write(terminal, f"{' '.join(words)} sh {script} {redirected}\n".encode())
         until(lambda: not is_free("x"))
         os.write(terminal, b"word\n")
@@ -717,10 +712,6 @@ def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected:
         stop_and_go_on(terminal)
         os.write(terminal, b"\x03")
         until(lambda: is_free("x"))
-        os.write(terminal, b"exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
 
 
 @pytest.mark.parametrize(
@@ -755,9 +746,7 @@ def test_stop_that_no_shell_would_end_stops_nobody(
 
 
 def test_job_stops_and_dies_while_only_descendants_are_left(tmp_path: Path) -> None:
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
-    try:
-        read_until(terminal, "$ ")
+    with interactive_shell() as terminal:
         words = [*PYLOCK, "run", "--wait-for=tree", "--new-group", "x", "--", "sh", "-c", "'sleep 60 & exit 3'"]
         os.write(terminal, f"{' '.join(words)}\n".encode())
         read_until(terminal, "its descendants hold on")
@@ -765,10 +754,6 @@ def test_job_stops_and_dies_while_only_descendants_are_left(tmp_path: Path) -> N
         assert not is_free("x")
         os.killpg(os.tcgetpgrp(terminal), signal.SIGTERM)  # Ctrl-C is ignored by what a shell starts with "&"
         until(lambda: is_free("x"))
-        os.write(terminal, b"exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
 
 
 def test_stopped_descendant_is_let_go_on_to_die_of_a_signal(start: Start) -> None:
@@ -783,9 +768,7 @@ def test_stopped_descendant_is_let_go_on_to_die_of_a_signal(start: Start) -> Non
 
 
 def test_background_job_with_a_group_of_its_own_reads_the_terminal_after_fg(tmp_path: Path) -> None:
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
-    try:
-        read_until(terminal, "$ ")
+    with interactive_shell() as terminal:
         script = tmp_path / "script.py"
         script.write_text("print('heard', input())\n")
         words = " ".join([*PYLOCK, "run", "--new-group", "x", "--", sys.executable, str(script)])
@@ -798,10 +781,6 @@ def test_background_job_with_a_group_of_its_own_reads_the_terminal_after_fg(tmp_
         os.write(terminal, b"fg\n")
         os.write(terminal, b"words\n")
         read_until(terminal, "heard words")
-        os.write(terminal, b"exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
 
 
 def test_stopped_command_in_its_own_group_goes_on_without_a_terminal(start: Start) -> None:
