@@ -1,48 +1,66 @@
 # Each target makes its own virtual environment in .venv and needs nothing but Python 3.11 or newer.
+# What the tests need stands in pyproject.toml; in which versions, in tests/requirements.txt.
 
 PYTHON ?= python3
 VENV := .venv
+NEWEST := .venv-newest
 BIN := $(VENV)/bin
+INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: demo test soak bench lint docs nfs clean
+.PHONY: help demo test test-newest upgrade soak bench lint docs clean
 
-demo: $(VENV)/installed
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## the main job: real commands take turns under real locks
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/jobscheduler/demo.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/jobscheduler/chain/demo.sh
 
-test: $(VENV)/dev
+test: $(VENV)/dev ## all tests, with the versions that they were made for
 	$(BIN)/python -m pytest
 
-soak: $(VENV)/dev
+test-newest: ## all tests, with the newest versions of everything
+	rm -rf $(NEWEST)
+	$(MAKE) $(NEWEST)/dev
+	$(NEWEST)/bin/python -m pytest
+
+upgrade: ## renew tests/requirements.txt from the newest versions
+	rm -rf $(NEWEST)
+	$(MAKE) $(NEWEST)/dev
+	$(NEWEST)/bin/python -m pip freeze --disable-pip-version-check --exclude-editable > tests/requirements.txt
+
+soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
 
-bench: $(VENV)/bench
+bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT)
 
-lint: $(VENV)/dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+lint: $(VENV)/dev ## style and types
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 
-docs: $(VENV)/dev
+docs: $(VENV)/dev ## run the examples in the pages
 	$(BIN)/python -m pytest tests/test_docs.py
 
-clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what these targets have made
+	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pytest>=8" "hypothesis>=6.100" "mypy>=1.11" "ruff>=0.6" "rich>=13" "filelock>=4.2" "portalocker>=4"
+$(VENV)/dev: $(VENV)/installed tests/requirements.txt
+	$(BIN)/python $(INSTALL) --requirement tests/requirements.txt
 	@touch $@
 
-$(VENV)/bench: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "filelock>=4.2" "portalocker>=4" "fasteners>=0.19" "zc.lockfile>=3"
+$(NEWEST)/dev: pyproject.toml
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python $(INSTALL) --upgrade pip
+	$(NEWEST)/bin/python $(INSTALL) --upgrade --group dev --editable .
 	@touch $@

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-import faulthandler
 import signal
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from contender import Contender
-
-TEST_SECONDS = 120
+from watchdog import TEST_SECONDS, Watchdog
 
 
 @pytest.fixture(autouse=True, scope="session")
 def default_signals() -> None:
-    """Who starts the tests in the background of a script has these ignored, and so would every child."""
+    """Who starts the tests by nohup or in the background of a script has these ignored, and so would every child."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_test_touches_the_users_own_locks() -> Iterator[None]:
+    own = Path.home() / ".local/state/pylock"
+    before = {path: path.stat().st_mtime for path in own.glob("*")}
+    yield
+    assert {path: path.stat().st_mtime for path in own.glob("*")} == before
+
+
+def _give_up(number: int, frame: object) -> None:
+    stacks = "\n".join("".join(traceback.format_stack(each)) for each in sys._current_frames().values())
+    pytest.fail(f"stuck for {TEST_SECONDS} s; the stacks of all threads:\n{stacks}")
+
+
+@pytest.fixture(scope="session")
+def watchdog() -> Iterator[Watchdog]:
+    signal.signal(signal.SIGVTALRM, _give_up)
+    with Watchdog() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
-def stacks_when_stuck() -> Iterator[None]:
-    faulthandler.dump_traceback_later(TEST_SECONDS, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
+def watched(watchdog: Watchdog) -> None:
+    watchdog.fed()
 
 
 @pytest.fixture(autouse=True)

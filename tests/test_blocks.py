@@ -100,10 +100,10 @@ def test_failed_release_of_one_lock_leaves_none_of_the_others_held(monkeypatch: 
         pylock.all_of(pylock.lock("a"), numbers, pylock.lock("c"), timeout=0.02).acquire()
     busy.release()
     holds = pylock.all_of(pylock.lock("a"), numbers).acquire()
-    monkeypatch.setattr(state.os, "fdatasync", fail)
-    with pytest.raises(OSError, match="the disk is gone"):
-        holds.release()
-    monkeypatch.undo()
+    with monkeypatch.context() as broken:
+        broken.setattr(state.os, "fdatasync", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            holds.release()
     assert not pylock.lock("a").locked()
     assert not numbers.locked()
     assert not blocks.inside

@@ -447,9 +447,9 @@ def test_header_that_did_not_fit_on_the_disk_leaves_the_file_as_it_was(
     def short(fd: int, data: bytes, offset: int) -> int:
         return real(fd, data[:100], offset)
 
-    monkeypatch.setattr(os, "pwrite", short)
-    with pytest.raises(OSError, match="cannot write all of the header"):
-        pylock.pool("printers", ["red"]).acquire()
-    monkeypatch.undo()
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", short)
+        with pytest.raises(OSError, match="cannot write all of the header"):
+            pylock.pool("printers", ["red"]).acquire()
     with pylock.pool("printers", ["red"]) as hold:
         assert hold.element == "red"
