@@ -4,9 +4,6 @@ with pylock.lock("backup"):
     ...
 """
 
-import _thread
-from os import register_at_fork as _register_at_fork
-
 from .errors import (
     BadLockFile,
     Deadlock,
@@ -21,6 +18,7 @@ from .errors import (
 from .holds import Hold
 from .layout import UNLIMITED, Definition
 from .locks import Lock, lock
+from .process import loading as _loading
 
 __version__ = "0.1.0"
 
@@ -66,29 +64,12 @@ _LATER = {name: room for room, names in _ROOMS.items() for name in names.split()
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    with _loading:
+        from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-_BELOW = (
-    "agreement bells census contention conversion deadlocks enums existence failures fronts headers mounts nesting"
-    " removal survival tickets units waiting"
-)
-"""What locks load when first needed; and of the standard library json, to read a header."""
-
-
-def _load_before_fork() -> None:
-    """Load all that locks may need: a thread that is loading it now is not in the child, which would wait for it."""
-    if _thread._count():
-        for room in _BELOW.split():
-            __import__(f"{__name__}.{room}")
-        __import__("json")
-
-
-_register_at_fork(before=_load_before_fork)

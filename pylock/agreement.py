@@ -6,7 +6,7 @@ import os
 
 from .errors import BadLockFile, DefinitionMismatch, LockError
 from .headers import is_blank, put_header, read_head, read_header
-from .layout import Definition
+from .layout import NO_ROOM, Definition, write_header
 from .lockfile import leave_gate, take_gate
 
 TYPE_CHECKING = False
@@ -32,7 +32,12 @@ def agree(fd: int, request: Request) -> tuple[bytes, Definition]:
         if completed == definition:
             _check(definition, request)
             return head[: request.header_size], definition
-        _define(fd, request, completed)
+        try:
+            _define(fd, request, completed)
+        except OSError as error:
+            if error.errno not in NO_ROOM or definition is not None or completed != Definition():
+                raise
+            return write_header(request.name, completed), completed  # which who asks for no more does not need
 
 
 def _definition(head: bytes, request: Request) -> Definition | None:

@@ -7,13 +7,29 @@ Source: fifo(7); a FIFO opened O_RDWR always has a reader, so that ringing it ne
 from __future__ import annotations
 
 import os
-import select
-from errno import EACCES, EDQUOT, EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS
-from stat import S_ISFIFO
+from errno import (
+    EACCES,
+    EDQUOT,
+    EISDIR,
+    ELOOP,
+    EMFILE,
+    ENFILE,
+    ENOENT,
+    ENOMEM,
+    ENOSPC,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
+    EROFS,
+)  # fmt: skip
+from stat import S_IMODE, S_ISFIFO
 
 from .descriptors import close, open_noted
+from .fronts import is_readable
 
-_NO_BELL = frozenset((EACCES, EDQUOT, EISDIR, ELOOP, ENOENT, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS))
+_NO_BELL = frozenset((
+    EACCES, EDQUOT, EISDIR, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS,
+))  # fmt: skip
 _OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -34,24 +50,29 @@ class Bell:
     def hang(self, mode: int) -> None:
         """Make the FIFO and open it; do without where that cannot be done."""
         try:
-            self._make(mode)
-            self.fd = open_noted(self._path, _OPEN)
-            if not S_ISFIFO(os.fstat(self.fd).st_mode):
-                self._hung = False  # somebody else's file
-                self._stop_listening()
+            self._make()
+            self.fd = open_noted(self._path, _OPEN, mark=False)
+            self._let_others_ring(mode)
         except OSError as error:
             self.take_down()
             if error.errno not in _NO_BELL:
                 raise
 
-    def _make(self, mode: int) -> None:
+    def _make(self) -> None:
         self._hung = True
         try:
             os.mkfifo(self._path, 0o600)
-        except FileExistsError:
-            return  # left by a killed waiter who had this seat
-        if mode != 0o600:
-            os.chmod(self._path, mode)
+        except FileExistsError:  # left by a killed waiter who had this seat
+            pass
+
+    def _let_others_ring(self, mode: int) -> None:
+        """Set the mode of what was opened, whatever has the name by now; and only if it is a FIFO of our own."""
+        status = os.fstat(self.fd)
+        if not S_ISFIFO(status.st_mode):
+            self._hung = False  # somebody else's file
+            self._stop_listening()
+        elif S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid() and status.st_nlink == 1:
+            os.fchmod(self.fd, mode)
 
     def silence(self) -> None:
         """Take back what was rung, so that the descriptor is readable only from the next ring on."""
@@ -85,7 +106,7 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
     """
     try:
         # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
-        fd = os.open(bell_path(lock_path, seat), _OPEN)
+        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
     except OSError:
         return
     try:
@@ -94,18 +115,16 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
     except OSError:
         pass
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def is_unheard(lock_path: str, seat: int) -> bool:
     """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
     try:
-        fd = os.open(bell_path(lock_path, seat), _OPEN)
+        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
     except OSError:
         return False
     try:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        return S_ISFIFO(os.fstat(fd).st_mode) and bool(poll.poll(0))
+        return S_ISFIFO(os.fstat(fd).st_mode) and is_readable(fd, 0)
     finally:
-        os.close(fd)
+        close(fd)

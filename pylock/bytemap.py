@@ -32,6 +32,7 @@ INTENT_ROOMS = ("CR", "CW", "PW", "EX", "PR")
 QUEUE = 1 << 55
 PENDING = QUEUE - 2
 END = (1 << 63) - 1
+"""Who has locked everything from 0 to here is about to remove the file."""
 
 EXCLUSIVE_LANE, SHARING_LANE = 0, 1
 LANE_BASES = (0, 1 << 62)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from errno import EACCES, EAGAIN
 
-from .bytemap import END
+from .bytemap import END, ROOM
 
 try:
     from fcntl import F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_UNLCK, F_WRLCK, fcntl
@@ -60,6 +60,8 @@ def unlock(start: int, stop: int) -> bytes:
 
 
 UNLOCK_ALL = _flock(F_UNLCK, 0, 0)
+ANYBODY = write_lock(ROOM, END)
+"""What somebody has locked if anybody holds or waits."""
 
 
 def try_lock(fd: int, request: bytes) -> bool:

@@ -5,27 +5,20 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from shlex import join
 from time import localtime, strftime, time
 from typing import Any
 
-from .bytemap import GATE, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
-from .byterange import find, find_all, is_free, let_go, read_lock, try_lock, unlock, write_lock
-from .directories import is_default
+from .bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
+from .byterange import ANYBODY, find, find_all, is_free, write_lock
 from .enums import Mode
-from .errors import LockError, LockTimeout, WouldBlock
-from .failures import explained
+from .harmless import harmless
 from .headers import parse_line
-from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, Gone, seat_slot, unit_slot
-from .lockfile import refresh
-from .request import Kind, Request
+from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, seat_slot, unit_slot
+from .lockfile import is_being_removed
 from .tickets import all_seats, all_tickets
 
-ANYBODY = write_lock(GATE + 1, (1 << 63) - 1)
-_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _SEATED = (Mode.NULL, Mode.CONCURRENT_READ, Mode.CONCURRENT_WRITE)
 
 
@@ -36,6 +29,8 @@ class Contender:
     mode: Mode
     weight: int
     pid: int | None
+    start: int | None
+    """When that process started, in clock ticks from the boot of its host: with the pid it names one process."""
     host: str | None
     user: str | None
     """The name that the host of who looks has for the user's number; the number if it has none."""
@@ -57,7 +52,7 @@ class Contender:
     def __str__(self) -> str:
         if self.pid is None:
             return "somebody whose record cannot be read"
-        text = f'pid {self.pid} on {self.host} "{shorten(self.command or "")}"'
+        text = f'pid {self.pid} on {harmless(self.host or "?")} "{shorten(self.command or "")}"'
         if self.below:
             text += f' at "{shorten(self.below)}"'
         if self.reason:
@@ -84,7 +79,8 @@ class Waiter(Contender):
 
 
 def shorten(text: str, most: int = 60) -> str:
-    text = "".join(char if char.isprintable() else " " for char in text)
+    """Return the text harmless, and cut."""
+    text = harmless(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -94,42 +90,9 @@ def clock(moment: float) -> str:
     return strftime(form, localtime(moment))
 
 
-@contextmanager
-def opened(path: str, remote: bool) -> Iterator[int]:
-    """Open a lock file to look at it; -1 if there is none. Takes part in nothing, and needs only to read."""
-    try:
-        fd = _open_to_look(path, remote)
-    except FileNotFoundError:
-        yield -1
-        return
-    except OSError as error:
-        raise explained(error, path) from error.__cause__
-    try:
-        if remote:  # any lock of the file makes the next read fresh
-            gate = (GATE, GATE + 1)
-            if try_lock(fd, read_lock(*gate)):
-                let_go(fd, unlock(*gate))
-        yield fd
-    except OSError as error:
-        raise explained(error, path) from error.__cause__
-    finally:
-        os.close(fd)
-
-
-def _open_to_look(path: str, remote: bool) -> int:
-    try:
-        return os.open(path, _LOOK)
-    except FileNotFoundError:
-        # An NFS client remembers for half a minute that a file was absent; a listing asks the server.
-        directory, name = os.path.split(path)
-        if not remote or name not in os.listdir(directory):
-            raise
-        return os.open(path, _LOOK)
-
-
 def take_census(fd: int, slots_start: int) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
     """Return everybody who holds and waits, but not what is held through this descriptor itself."""
-    if is_free(fd, ANYBODY):
+    if is_free(fd, ANYBODY) or is_being_removed(fd):
         return (), ()
     records = _Records(fd, slots_start)
     tickets = sorted(all_tickets(fd))
@@ -199,6 +162,7 @@ def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any
         "mode": mode,
         "weight": _whole(fields.get("weight")) or weight,
         "pid": _whole(fields.get("pid")),
+        "start": _whole(fields.get("start")),
         "user": _user_name(_whole(fields.get("uid"))),
         "since": since / 1e6 if since and LEAST_TOKEN <= since <= MOST_TOKEN else None,
         "priority": _whole(fields.get("priority")) or 0,
@@ -220,54 +184,3 @@ def _whole(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _is_closed(fd: int, request: Request) -> bool:
-    try:
-        return request.learn(fd).limit == 0
-    except (Gone, LockError):
-        return False
-
-
-def _used(holders: tuple[Holder, ...]) -> int:
-    return sum(holder.weight for holder in holders if holder.code == "PR")
-
-
-def _status_command(request: Request) -> str:
-    """What shows the lock to a shell."""
-    directory = [] if is_default(request.directory.path) else ["-d", request.directory.path]
-    ending = ["--"] if request.name.startswith("-") else []
-    return join(["pylock", "status", *directory, *ending, request.name])
-
-
-def refusal(
-    kind: type[WouldBlock] | type[LockTimeout], fd: int, request: Request, waited: float
-) -> WouldBlock | LockTimeout:
-    """Make the error for a request that was not granted: what happened, who is in the way, what to do."""
-    if request.directory.remote:
-        refresh(fd)
-    holders, waiters = take_census(fd, request.slots_start)
-    mode = Mode(request.mode.name)
-    blocking = [holder for holder in holders if holder.code not in request.mode.compatible]
-    below = request.kind.below if request.kind else None
-    wanted = f'"{below or request.name}" ({mode})' + (f' at "{request.name}"' if below else "")
-    if kind is LockTimeout:
-        text = f"gave up on {wanted} after {waited:.1f} s: "
-    else:
-        text = f"{wanted} is not to be had at once: "
-    before = [waiter for waiter in waiters if waiter.priority >= request.priority]
-    if _is_closed(fd, request):
-        text += "the lock is closed (capacity 0)"
-    elif blocking:
-        others = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
-        text += f"held by {blocking[0]}{others}"
-    elif request.mode.counted and (used := _used(holders)) + request.weight > request.terms.limit:
-        text += f"{used} of {request.terms.limit} units are held, {request.weight} asked for"
-    elif before:
-        text += f"promised to {before[0]}"
-    else:
-        text += request.kind.hindrance if request.kind else Kind.hindrance
-    if before:
-        text += f", {len(before)} {'waiter' if len(before) == 1 else 'waiters'} ahead"
-    text += f'; see "{_status_command(request)}"'
-    return kind(text, name=below or request.name, mode=mode, waited=waited, holders=holders, waiters=waiters)

@@ -18,11 +18,13 @@ import re
 from time import monotonic
 
 from .bytemap import EXCLUSIVE_LANE, SEAT_COUNT
-from .census import Holder, opened, shorten, take_census
+from .census import Holder, shorten, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile, Deadlock
+from .harmless import harmless
 from .headers import is_blank, parse_line, read_head, read_header
 from .layout import FAIR, SLOT_SIZE, SUFFIX, Definition, Gone, seat_slot, slots_start
+from .lockfile import Look
 from .modes import BY_CODE, BY_NAME, INTENTS, ModeRule
 from .tickets import all_tickets
 
@@ -30,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .blocks import Block
+    from .claim import Claim
     from .nesting import OuterHold
     from .request import Request
 
@@ -77,22 +79,22 @@ class Watch:
         return self._pause
 
 
-def watch(around: dict[int, Block], above: list[OuterHold], request: Request) -> Watch:
+def watch(around: list[Claim], above: list[OuterHold], request: Request) -> Watch:
     """Return the watch for a waiter inside these blocks, whose process runs under the locks ``above``."""
     pid = os.getpid()
     held = []
-    for fd, block in around.items():
+    for claim in around:
         try:
-            held.append((os.fstat(fd).st_ino, block[0].mode.code, block[0].weight, pid))
+            held.append((os.fstat(claim.fd).st_ino, claim.request.mode.code, claim.request.weight, pid))
         except OSError:
             continue  # another thread has released it just now
-    directories = {request.directory.path, *(block[0].directory.path for block in around.values())}
-    for outer_pid, code, weight, path in above:
+    directories = {request.directory.path, *(claim.request.directory.path for claim in around)}
+    for outer in above:
         try:
-            held.append((os.stat(path).st_ino, code, weight, outer_pid))
+            held.append((os.stat(outer.path).st_ino, outer.code, outer.weight, outer.pid))
         except OSError:
             continue  # removed by hand: nobody waits for that one
-        directories.add(os.path.dirname(path))
+        directories.add(os.path.dirname(outer.path))
     return Watch(held, directories)
 
 
@@ -133,14 +135,14 @@ class _Waiter:
         self.command = str(fields.get("command", ""))
 
     def __str__(self) -> str:
-        return f'pid {self.pid} on {self.host} "{shorten(self.command)}"'
+        return f'pid {self.pid} on {harmless(str(self.host))} "{shorten(self.command)}"'
 
     @property
     def identity(self) -> Waiting:
         return self.inode, self.seat, self.since
 
-    def age(self) -> tuple[int, str, int, int]:
-        return self.since, str(self.host), self.pid, self.seat
+    def age(self) -> tuple[int, str, int, int, int]:
+        return self.since, str(self.host), self.pid, self.inode, self.seat
 
     def yields_to(self, other: _Waiter) -> bool:
         """Whether the queue lets the other one go first."""
@@ -185,7 +187,7 @@ def _names_with_bells(path: str) -> set[str]:
 
 
 def _waiters_of(path: str, directory: Directory) -> list[_Waiter]:
-    with opened(path, directory.remote) as fd:
+    with Look(path, directory.remote) as fd:
         head = read_head(fd) if fd >= 0 else b""
         if is_blank(head):
             return []

@@ -6,7 +6,7 @@ import os
 from time import sleep
 
 from .byterange import let_go
-from .descriptors import close
+from .descriptors import drop
 from .elements import check_elements, rearranged
 from .errors import DefinitionMismatch, LockError
 from .failures import explained
@@ -88,7 +88,7 @@ def define(
         except OSError as error:
             raise explained(error, request.path) from error.__cause__
         finally:
-            close(fd)
+            drop(fd)
     raise LockError(f"{request.path} vanishes as often as it is opened", name=name)
 
 

@@ -22,30 +22,26 @@ def become_subreaper() -> None:
         raise OSError(ctypes.get_errno(), "cannot become the reaper of the command's descendants (prctl)")
 
 
-def children() -> list[int]:
-    """The pids of all children. Source: proc_pid_task(5), children, since Linux 3.5."""
+def children() -> list[int] | None:
+    """The pids of all children; None where /proc does not tell. Source: proc_pid_task(5), children, since Linux 3.5."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:
-        return []
-
-
-def reap_orphans(command: int) -> None:
-    """Reap those that have ended, but never the command itself."""
-    for pid in children():
-        if pid != command:
-            os.waitpid(pid, os.WNOHANG)
+        return None
 
 
 def await_all(
     signals: Collection[int],
     hand_on: Callable[[struct_siginfo, list[int]], None],
     announce: Callable[[list[int]], None],
+    mark: str,
+    others: Collection[int],
 ) -> None:
     """Wait until the last has ended, and ``hand_on`` to all of them what comes of these blocked signals.
 
-    ``announce`` is told once which pids are waited for.
+    ``announce`` is told once which pids are waited for. ``others`` are children that are none of the command's; where
+    there are some, the command's bear the ``mark`` in their environment.
     """
     told = False
     while True:
@@ -55,10 +51,23 @@ def await_all(
             return
         if pid:
             continue
-        left = children()
+        known = children()
+        left = [pid for pid in known or () if pid not in others and bears(pid, mark)]
+        if known is not None and not left:
+            return
         if not told:
             announce(left)
             told = True
         taken = _signal.sigwaitinfo(signals)
         if taken.si_signo != _signal.SIGCHLD:
             hand_on(taken, left)
+
+
+def bears(pid: int, mark: str) -> bool:
+    """Whether the mark stands in the environment of a process; also if that cannot be read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except OSError:
+        return True
+    return not environment or os.fsencode(mark) in environment

@@ -1,5 +1,8 @@
 """The descriptors that pylock has open: none is inherited by a forked child, and a hot one is used again.
 
+Every lock file and bell is opened here, noted, and closed here. A descriptor is unlocked before it is closed, because a
+child that was forked just now may have a copy; and forgotten after, so that no child misses one.
+
 Opening and closing take a third of the time of an uncontended lock. So of a lock file that is opened `HOT` times in a
 row within `FRESH` seconds each, the descriptor is kept at the release and used by the next acquisition, until it is
 `FRESH` seconds old. A file that was replaced by hand is therefore found out that much later than by opening it
@@ -10,18 +13,26 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
+from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
 from time import monotonic
+
+from .byterange import let_go
+from .process import forget_in_child
 
 FRESH = 0.01
 HOT = 16
 _MOST_IDLE = 8
+_MARK = 0x70796C6F
+"""The file offset of a lock file's descriptor, by which it is known again. Nothing reads or writes at the offset."""
 
-opened: set[int] = set()
-"""Every open descriptor of a lock file or bell."""
+_opened: dict[int, bool] = {}
+"""Every open descriptor of a lock file or bell, and whether it has the mark, which a FIFO cannot have."""
+_kept: set[int] = set()
+"""Those that a forked child is to keep, because their holds go with it."""
 
 _opening = RLock()
-"""Held from before a descriptor is opened until it is noted, so that no fork falls between."""
+"""Held while a descriptor is opened and noted, or closed and forgotten, so that no fork falls between."""
 
 Idle = tuple[int, float, float]
 """A descriptor without any lock, until when it is fresh, and when it was last released with nobody waiting."""
@@ -29,13 +40,16 @@ Idle = tuple[int, float, float]
 _idle: dict[str, Idle] = {}
 
 
-def open_noted(path: str, flags: int, mode: int = 0) -> int:
+def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
     """Open a file and note the descriptor; neither a fork nor a signal handler that raises can come between."""
     fresh: list[int] = []
     with _opening:
         try:
             fresh.extend(map(os_open, (path,), (flags,), (mode,)))  # stored before any Python code can run
-            opened.update(fresh)
+            _opened[fresh[0]] = False
+            if mark:
+                lseek(fresh[0], _MARK, SEEK_SET)
+                _opened[fresh[0]] = True
             return fresh[0]
         except BaseException:
             for fd in fresh:
@@ -43,10 +57,48 @@ def open_noted(path: str, flags: int, mode: int = 0) -> int:
             raise
 
 
+def is_ours(fd: int) -> bool:
+    """Whether the number still is that of a lock file that was opened here; the program may have closed it."""
+    try:
+        return lseek(fd, 0, SEEK_CUR) == _MARK
+    except OSError:
+        return False
+
+
+def close(fd: int) -> None:
+    """Close a descriptor on which nothing is locked any more."""
+    with _opening:
+        try:
+            if not _opened.get(fd) or is_ours(fd):
+                os.close(fd)
+        finally:
+            _opened.pop(fd, None)
+            _kept.discard(fd)
+
+
+def drop(fd: int) -> None:
+    """Let go of all that is locked through the descriptor, and close it."""
+    try:
+        if is_ours(fd):
+            let_go(fd)
+    except OSError:  # a file server that is away; closing unlocks too
+        pass
+    finally:
+        close(fd)
+
+
+def keep_in_child(fd: int, keep: bool) -> None:
+    """From now on, a child that is forked has the descriptor too, or does not have it."""
+    if keep:
+        _kept.add(fd)
+    else:
+        _kept.discard(fd)
+
+
 def take_idle(path: str, now: float) -> Idle | None:
     """Return a descriptor of the lock file that is still fresh, if there is one."""
     found = _idle.pop(path, None)
-    if found is None or now < found[1]:
+    if found is None or 0 < found[1] - now <= FRESH:  # else it is stale, or the clock is not the one it was
         return found
     close(found[0])
     return None
@@ -70,23 +122,29 @@ def _close_stale() -> bool:
     return len(_idle) < _MOST_IDLE
 
 
-def close(fd: int) -> None:
-    try:
-        opened.discard(fd)
-    finally:
-        os.close(fd)
-
-
 def _drop_copies() -> None:
     """In a forked child: close its copies, which frees nothing as long as the parent has its own open."""
-    for fd in opened:
-        try:
-            os.close(fd)
-        except OSError:
-            pass
-    opened.clear()
+    global _opening
+    _opening = RLock()  # C code may have forked while another thread of the parent had it
     _idle.clear()
+    kept = {fd: _opened.pop(fd) for fd in _kept if fd in _opened}
+    while _opened:
+        fd, marked = _opened.popitem()
+        if not marked or is_ours(fd):
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+    _opened.update(kept)
+
+
+def _before_fork() -> None:
+    _opening.acquire()
+
+
+def _after_fork() -> None:
     _opening.release()
 
 
-os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_drop_copies)
+forget_in_child(_drop_copies)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)

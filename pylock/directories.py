@@ -6,12 +6,12 @@ import os
 import stat
 
 from .errors import LockError, Unsupported
+from .mounts import Mount, mount_of
+from .process import loading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
-
-    from .mounts import Mount
 
 
 class Directory:
@@ -31,7 +31,7 @@ class Directory:
     @property
     def mount(self) -> Mount:
         """Which file system it is on."""
-        return self._mount or _mount_of(self.path)
+        return self._mount or mount_of(self.path)
 
 
 _OWN = "/.local/state/pylock"
@@ -82,7 +82,8 @@ def is_default(path: str) -> bool:
 
 def _own_path() -> str:
     """The same from cron, ssh and a desktop: so neither $HOME, XDG_RUNTIME_DIR nor TMPDIR has a say."""
-    import pwd
+    with loading:
+        import pwd
 
     try:
         home = pwd.getpwuid(os.geteuid()).pw_dir
@@ -109,7 +110,7 @@ def _look_at(path: str) -> Directory:
         raise NotADirectoryError(20, "lock directory is not a directory", path)
     if own:
         _refuse_strangers(path)
-    mount = None if _is_of_this_host(status.st_dev) else _mount_of(path)
+    mount = None if _is_of_this_host(status.st_dev) else mount_of(path)
     if mount is not None and mount.locks_stay_on_this_host:
         raise Unsupported(
             f"{path} is mounted from {mount.source} with locks kept on this host, so that other hosts would not see"
@@ -133,12 +134,6 @@ def _is_of_this_host(device: int) -> bool:
     except OSError:
         return False
     return line.partition(b" - ")[2].partition(b" ")[0] in _DISKLESS
-
-
-def _mount_of(path: str) -> Mount:
-    from .mounts import mount_of
-
-    return mount_of(path)
 
 
 def _own_path_or_none() -> str | None:

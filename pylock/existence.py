@@ -9,17 +9,14 @@ from __future__ import annotations
 import os
 from time import monotonic, time_ns
 
-from .byterange import is_free
-from .census import ANYBODY, opened
-from .enums import Mode
+from .byterange import ANYBODY, is_free
 from .headers import parse_line
 from .layout import LIFE_SLOT, SLOT_SIZE
-from .lockfile import leave_gate, take_gate
+from .lockfile import Look, is_being_removed, leave_gate, take_gate
 from .removal import remove_if_idle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .errors import LockTimeout, WouldBlock
     from .fronts import Steps
     from .request import Request
 
@@ -30,8 +27,10 @@ _LOOK = 0.1
 
 
 def exists(request: Request) -> bool:
-    with opened(request.path, request.directory.remote) as fd:
-        return fd >= 0 and (not is_free(fd, ANYBODY) or _end_of_life(fd, request) > time_ns() // 1000)
+    with Look(request.path, request.directory.remote) as fd:
+        if fd < 0 or is_being_removed(fd):
+            return False
+        return not is_free(fd, ANYBODY) or _end_of_life(fd, request) > time_ns() // 1000
 
 
 def until_it_exists(request: Request, deadline: float | None) -> Steps[bool]:
@@ -62,15 +61,6 @@ def end_use(request: Request) -> None:
     """After the release: remove the file if its idle life is nothing. Where other hosts see it, it stays."""
     if not request.idle_lifespan and not request.directory.remote:
         remove_if_idle(request.path)
-
-
-def absence(kind: type[WouldBlock] | type[LockTimeout], request: Request, waited: float) -> WouldBlock | LockTimeout:
-    """Make the error for a lock that does not exist."""
-    name = (request.kind and request.kind.below) or request.name
-    return kind(
-        f'"{name}" does not exist: nobody uses it, and it is not to be created here (waited {waited:.1f} s)',
-        name=name, mode=Mode(request.mode.name), waited=waited, exists=False,
-    )  # fmt: skip
 
 
 def _end_of_life(fd: int, request: Request) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from errno import EISDIR, ELOOP, ENOLCK, ENOSYS, ENXIO, EOPNOTSUPP, ESPIPE
+from errno import EINVAL, EISDIR, ELOOP, ENOLCK, ENOSYS, ENXIO, EOPNOTSUPP, ESPIPE
 
 from .errors import BadLockFile, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .mounts import Mount
     from .request import Request
 
-_NO_LOCKS_HERE = frozenset((ENOLCK, ENOSYS, EOPNOTSUPP))
+_NO_LOCKS_HERE = frozenset((EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP))
 _NO_LOCK_FILES = {ELOOP: "a symbolic link", EISDIR: "a directory", ENXIO: "a socket", ESPIPE: "a FIFO"}
 
 
@@ -34,11 +35,22 @@ def raise_explained(error: OSError, request: Request) -> None:
     if error.errno in _NO_LOCKS_HERE:
         mount = request.directory.mount
         raise Unsupported(
-            f"cannot lock {request.path}: {error.strerror}; the file system {mount.type} at {mount.point}"
-            f" ({mount.source}) does not lock bytes as it is mounted; start its lock service or use another directory",
+            f"cannot lock {request.path}: {error.strerror}; {_why_not(error.errno, mount)}",
             path=request.path,
             errno=error.errno,
         ) from error
     better = explained(error, request.path)
     if better is not error:
         raise better from error
+
+
+def _why_not(errno: int | None, mount: Mount) -> str:
+    if errno in (EINVAL, ENOSYS):
+        return (
+            "this kernel, or the sandbox around it, has no open file description locks (F_OFD_SETLK, Linux 3.15); run"
+            " it on one that has"
+        )
+    return (
+        f"the file system {mount.type} at {mount.point} ({mount.source}) does not lock bytes as it is mounted; start"
+        " its lock service or use another directory"
+    )

@@ -23,16 +23,22 @@ def drive(steps: Steps[Result]) -> Result:
     try:
         fd, seconds = next(steps)
         while True:
-            poll = select.poll()
-            if fd >= 0:
-                poll.register(fd, select.POLLIN)
-            rung = poll.poll(_milliseconds(seconds))
-            fd, seconds = steps.send(bool(rung))
+            fd, seconds = steps.send(is_readable(fd, seconds))
     except StopIteration as stop:
         result: Result = stop.value
         return result
     finally:
         steps.close()
+
+
+def is_readable(fd: int, seconds: float) -> bool:
+    """Wait until the descriptor (-1: none) is readable, at most so long; tell whether it is."""
+    if not hasattr(select, "poll"):  # as eventlet takes it away, and sees to it that others run during select
+        return bool(select.select([fd] if fd >= 0 else [], [], [], seconds)[0])
+    poll = select.poll()
+    if fd >= 0:
+        poll.register(fd, select.POLLIN)
+    return bool(poll.poll(_milliseconds(seconds)))
 
 
 def _milliseconds(seconds: float) -> int:

@@ -7,13 +7,13 @@ sees every holder that did not see the change, and on NFS the read is fresh (the
 from __future__ import annotations
 
 import os
-from errno import ENOSPC
 from os import pread, pwrite
 
 from .bytemap import END, PENDING, ROOM, SEATS
 from .byterange import let_go, try_lock, unlock, write_lock
-from .layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, first_token, seat_slot
+from .layout import LEAST_TOKEN, MOST_TOKEN, NO_ROOM, now, seat_slot
 from .modes import NULL
+from .tickets import take_seat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ PATIENCE = 0.001
 """Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
 
 LET_GO = unlock(ROOM, SEATS)
-
 Pieces = tuple[tuple[int, int], ...]
 """Units held: (first, one past the last) of each stretch."""
 
-Grant = tuple[int, "Pieces | None", object]
-"""The token, the units got by a shared request, and what a kind of lock gives besides: an element, a value."""
+Grant = tuple[int, "Pieces | None", object, tuple[int, ...]]
+"""The token, the units got by a shared request, what a kind of lock gives besides (an element, a value), and the
+places of the records that show the holder."""
 
 
 def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
@@ -52,34 +52,36 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
     if not terms.limit and rule is not NULL:
         let_go(fd, LET_GO)
         return None
+    moment = now()
+    token = last_token(head, request, moment)
     if rule.sole:
-        token = last_token(head, request) + 1
+        token = max(token + 1, moment)  # so that it grows also where the record of the last one could not be written
         offset = request.slots_start
     else:
-        token = last_token(head, request)
-        if seat is None:
-            from .tickets import take_seat  # with all that belongs to waiting, which most programs never need
-
-            seat = take_seat(fd)
+        seat = take_seat(fd) if seat is None else seat
         if seat is None:
             let_go(fd, LET_GO)
             return None
         offset = request.slot_offset(seat_slot(seat))
-    put_record(fd, request, request.record(token), offset)
-    return token, None, None
+    put_record(fd, request, request.record(moment, token), offset)
+    return token, None, None, (offset,)
 
 
-def last_token(head: bytes, request: Request) -> int:
+def last_token(head: bytes, request: Request, moment: int) -> int:
+    """The token of the last sole holder; the moment if there was none, so that tokens go on growing over a removal."""
     try:
         token = int(head[request.token_span])
     except ValueError:
-        return first_token()
-    return token if LEAST_TOKEN <= token < MOST_TOKEN else first_token()
+        return moment
+    return token if LEAST_TOKEN <= token < MOST_TOKEN else moment
 
 
 def put_record(fd: int, request: Request, record: bytes, offset: int) -> None:
-    """Write the record that shows this holder or waiter to others."""
-    if pwrite(fd, record, offset) != SLOT_SIZE:
-        raise OSError(ENOSPC, "cannot write all of the record", request.path)
-    if request.directory.remote:
-        os.fsync(fd)  # else no other host sees it before the lock is let go
+    """Write the record that shows this holder or waiter to others, as far as the disk has room for it."""
+    try:
+        pwrite(fd, record, offset)
+        if request.directory.remote:
+            os.fsync(fd)  # else no other host sees it before the lock is let go
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise

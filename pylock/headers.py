@@ -20,6 +20,7 @@ from .layout import (
     write_header,
 )
 from .lockfile import is_at
+from .process import loading
 
 _LARGEST = 1 << 26
 
@@ -85,7 +86,8 @@ def _places(units: object) -> Places:
 
 def parse_line(raw: bytes) -> dict[str, object] | None:
     """Parse the JSON object in the first line; None if there is none."""
-    import json
+    with loading:
+        import json
 
     try:
         fields = json.loads(raw.partition(b"\n")[0].decode("utf-8", "surrogatepass"))

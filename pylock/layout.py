@@ -15,6 +15,7 @@ changed again: its file has lost its name, or is about to.
 
 from __future__ import annotations
 
+from errno import EDQUOT, EFBIG, ENOSPC
 from time import time_ns
 
 from .bytemap import UNIT_COUNT
@@ -37,6 +38,9 @@ ELEMENTS_SIZE = 1 << 14
 """Bytes of a pool's header that its elements may fill."""
 _HEADER_ROOM = {LOCK: 128, PATH: 128, POOL: ELEMENTS_SIZE, SEQUENCE: 128, TIMESTAMP: 128}
 KINDS = tuple(_HEADER_ROOM)
+
+NO_ROOM = frozenset((ENOSPC, EDQUOT, EFBIG))
+"""Errors of a file that cannot grow. What is written does not decide who holds: so they keep nobody from a lock."""
 
 SUFFIX = ".lock"
 _LONGEST_PLAIN = 200  # of 255 bytes that a file name may have, less the suffixes
@@ -203,8 +207,8 @@ def seat_slot(seat: int) -> int:
     return 3 + 2 * seat
 
 
-def first_token() -> int:
-    """Where a new file's tokens begin: at the time, so that they go on growing over a removed file."""
+def now() -> int:
+    """The microseconds since 1970, in 16 digits also by a clock that was never set."""
     return min(max(time_ns() // 1000, LEAST_TOKEN), MOST_TOKEN)
 
 

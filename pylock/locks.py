@@ -1,26 +1,31 @@
 """`Lock`: asking for a lock, by a thread or a task, with or without waiting.
 
-The way of a request: `Lock.acquire` → `Hold._take` (one try) → granted; else `contention` → `waiting` → granted.
+The way of a request: a door of `Asking` → `Claim.take` (one try) → granted; else `contention` → `waiting` → granted.
 """
 
 from __future__ import annotations
 
-from .blocks import enter_block, whoami
+from .blocks import calling_frame, entered_here
 from .byterange import is_free
+from .claim import Claim
 from .errors import LockTimeout, NotHeld, WouldBlock
-from .holds import Hold, explain
+from .fronts import drive, drive_async
+from .holds import Hold, refuse_copy
+from .lockfile import Look, is_being_removed
 from .modes import ANY_HOLDER
+from .process import loading
 from .request import check_seconds, request_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from os import PathLike
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any, Generic
 
     from typing_extensions import TypeVar  # mypy brings it along; nothing of it is there when a program runs
 
+    from .claims import Claims
     from .enums import Mode
     from .fronts import Steps
     from .request import Request
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     Front = Callable[[Steps[Any]], Any]
     HoldT_co = TypeVar("HoldT_co", bound="Hold", default="Hold", covariant=True)
     AnyHold_co = TypeVar("AnyHold_co", bound="Hold | Holds", covariant=True)
+    AnyClaim = TypeVar("AnyClaim", bound="Claim | Claims")
 
     class _OfHolds(Generic[AnyHold_co]):
         __slots__ = ()
@@ -80,218 +86,224 @@ def lock(
     Unsupported, LockError.
     """
     checked_timeout(timeout)
-    if idle_lifespan is not None:
-        from . import existence  # noqa: F401  # for the release, whatever becomes of pylock's files until then
     request = request_for(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
     return Lock(request, timeout)
 
 
 class Asking(_OfHolds[AnyHold_co]):
-    """What every kind of lock has: the holds that were got through this object, and blocks."""
+    """What every kind of lock has: the doors to it, and the claims that were granted through this object."""
 
-    __slots__ = ("__weakref__", "_holds")
+    __slots__ = ("__weakref__", "_claims", "_timeout")
 
-    def __init__(self) -> None:
-        self._holds: list[AnyHold_co] = []
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._claims: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} "{self.name}" {"held" if self.held else "not held"}>'
 
     @property
     def name(self) -> str:
         raise NotImplementedError
 
     @property
+    def parts(self) -> tuple[Lock[Any], ...]:
+        """The single locks, in the order in which they are taken. For pylock's own rooms, as are the next two."""
+        raise NotImplementedError
+
+    def new_claim(self) -> Any:
+        """Return what takes and waits: a `Claim`, or `Claims` of several locks."""
+        raise NotImplementedError
+
+    def face(self, taken: Mapping[Lock[Any], Claim]) -> AnyHold_co:
+        """Return what users get for the claims of all parts."""
+        raise NotImplementedError
+
+    @property
     def held(self) -> bool:
         """Whether this object has a hold. Whether anybody has: `locked`."""
-        return any(hold._is_alive() for hold in self._holds)
+        return any(claim.is_alive for claim in self._claims)
+
+    def acquire_nowait(self) -> AnyHold_co:
+        """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
+        return self._acquire(0, drive, True, WouldBlock)[1]
+
+    def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front = drive) -> AnyHold_co:
+        """Wait for the lock and return the hold.
+
+        ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that this object was made with. For
+        several locks it is for all together, and theirs do not count.
+        ``front`` takes the steps of the wait if there is one; by default `fronts.drive`, which blocks this thread.
+        Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
+        any exception, from a signal handler too, nothing is left held or queued.
+        """
+        return self._acquire(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout), front)[1]
+
+    async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> AnyHold_co:
+        """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
+        return (await self._acquire_async(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)))[1]
+
+    def __enter__(self) -> AnyHold_co:
+        claim, hold = self._acquire(self._timeout, drive)
+        try:
+            claim.enter_block(calling_frame())
+        except BaseException:  # a signal handler raised
+            claim.close()
+            raise
+        return hold
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_block(calling_frame(), error)
+
+    async def __aenter__(self) -> AnyHold_co:
+        claim, hold = await self._acquire_async(self._timeout)
+        try:
+            claim.enter_block(calling_frame())
+        except BaseException:
+            claim.close()
+            raise
+        return hold
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_block(calling_frame(), error)
+
+    def _acquire(
+        self, seconds: float | None, front: Front, waits_as_task: bool = False,
+        refused: type[WouldBlock] | type[LockTimeout] = LockTimeout,
+    ) -> tuple[Any, AnyHold_co]:  # fmt: skip
+        claim = self.new_claim()
+        try:
+            if not claim.take():
+                front(claim.steps(seconds, waits_as_task, refused))
+            return claim, self._keep(claim)
+        except BaseException as error:
+            claim.give_up(error)
+            raise
+
+    async def _acquire_async(self, seconds: float | None) -> tuple[Any, AnyHold_co]:
+        claim = self.new_claim()
+        try:
+            if not claim.take():
+                await drive_async(claim.steps(seconds, True, LockTimeout))
+            return claim, self._keep(claim)
+        except BaseException as error:
+            claim.give_up(error)
+            raise
+
+    def _keep(self, claim: Any) -> AnyHold_co:
+        hold = self._face_of(claim)
+        if self._claims:
+            self._forget_released()
+        self._claims.append(claim)
+        return hold
 
     def release(self) -> None:
         """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
-        latest = next((hold for hold in reversed(self._holds) if not hold._is_released()), None)
+        latest = next((claim for claim in reversed(self._claims) if not claim.is_released), None)
         if latest is None:
             raise NotHeld(f'"{self.name}" is not held through this object', name=self.name)
         try:
             latest.release()
         finally:
-            forget_released(self._holds)
+            self._forget_released()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        holds = self._holds
-        alone = len(holds) == 1 and holds[0]._entered_by == whoami()
-        hold = holds.pop(0) if alone else self._take_hold_here()
+    def __reduce__(self) -> tuple[object, ...]:
+        if self.held:
+            refuse_copy(self.name)
+        return type(self), self._arguments()
+
+    def _arguments(self) -> tuple[object, ...]:
+        """What an object like this one is made with."""
+        raise NotImplementedError
+
+    def _face_of(self, claim: Any) -> AnyHold_co:
+        return self.face(dict(zip(self.parts, claim.claims, strict=True)))
+
+    def _forget_released(self) -> None:
+        """Take out what was released: claims do not know of the list, so that nothing keeps them alive."""
+        for claim in list(self._claims):
+            if claim.is_released and claim.entered_by is None:
+                try:
+                    self._claims.remove(claim)
+                except ValueError:  # another thread was faster
+                    pass
+
+    def _end_block(self, frame: FrameType | None, error: BaseException | None) -> None:
+        """Release the claim of the block that this frame ends, also if it was released meanwhile."""
+        claims = self._claims
+        claim = claims.pop() if len(claims) == 1 and claims[0].entered_by else self._take_claim_of(frame)
         try:
-            hold.__exit__(kind, error, trace)
+            claim.leave_block(error)
         except BaseException:  # a signal handler may have raised before the release
-            hold._close()
+            claim.close()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
-    def _take_hold_here(self) -> AnyHold_co:
-        """Take out the hold of the innermost block of this thread and task, also if it was released meanwhile."""
-        me = whoami()
-        for hold in reversed(self._holds):
-            if hold._entered_by == me:
-                break
-        else:  # a block may end in another thread or task than it began
-            for hold in reversed(self._holds):
-                if hold._entered_by is not None:
-                    break
-            else:
-                raise NotHeld(f'"{self.name}" has no with block to end', name=self.name)
-        self._holds.remove(hold)
-        return hold
+    def _take_claim_of(self, frame: FrameType | None) -> Any:
+        entered = [claim for claim in reversed(self._claims) if claim.entered_by]
+        if not entered:
+            raise NotHeld(f'"{self.name}" has no with block to end', name=self.name)
+        mine = [claim for claim in entered if claim.entered_by[0][0] is frame]
+        # By an ExitStack a block may end in another frame than it began, and even in another thread or task.
+        here = [claim for claim in entered if entered_here(claim.entered_by, frame)]
+        claim = (mine or here or entered)[0]
+        self._claims.remove(claim)
+        return claim
 
 
 class Lock(Asking[HoldT_co]):
     """A way to ask for one lock, as often as wanted, from any thread or task; each grant is a hold of its own.
 
-    Made by `lock`. ``with`` and ``async with`` acquire and release.
+    Made by `lock`. ``with`` and ``async with`` acquire and release. It may be copied and pickled while it is not held.
     """
 
-    __slots__ = ("_request", "_timeout")
+    __slots__ = ("request",)
 
     _hold_type: type[HoldT_co] = Hold  # type: ignore[assignment]
     """What a grant is; a kind of lock may have its own."""
 
     def __init__(self, request: Request, timeout: float | None) -> None:
-        self._request = request
+        self.request = request
         self._timeout = timeout
-        self._holds = []
+        self._claims = []
 
     def __repr__(self) -> str:
-        return f'<Lock "{self.name}" {self._request.mode.name} {"held" if self.held else "not held"}>'
+        return f'<Lock "{self.name}" {self.request.mode.name} {"held" if self.held else "not held"}>'
 
     @property
     def name(self) -> str:
-        return self._request.name
+        return self.request.name
 
     @property
     def mode(self) -> Mode:
-        from .enums import Mode
+        with loading:
+            from .enums import Mode
 
-        return Mode(self._request.mode.name)
+        return Mode(self.request.mode.name)
 
     @property
-    def _parts(self) -> tuple[Lock[HoldT_co], ...]:
-        """The single locks, where there may be several."""
+    def parts(self) -> tuple[Lock[HoldT_co], ...]:
         return (self,)
+
+    def new_claim(self) -> Claim:
+        return Claim(self.request)
+
+    def face(self, taken: Mapping[Lock[Any], Claim]) -> HoldT_co:
+        return self._hold_type(taken[self])
 
     def locked(self) -> bool:
         """Whether anybody, in this process or another, holds the lock in a mode other than null."""
-        from .census import opened
+        with Look(self.request.path, self.request.directory.remote) as fd:
+            return fd >= 0 and not is_free(fd, ANY_HOLDER) and not is_being_removed(fd)
 
-        with opened(self._request.path, self._request.directory.remote) as fd:
-            return fd >= 0 and not is_free(fd, ANY_HOLDER)
+    def _face_of(self, claim: Claim) -> HoldT_co:
+        return self._hold_type(claim)
 
-    def acquire_nowait(self) -> HoldT_co:
-        """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
-        hold = self._hold_type(self._request)
-        try:
-            if not hold._take():
-                from .contention import steps_to_grant
-                from .fronts import drive
-
-                drive(steps_to_grant(hold, 0, waits_as_task=True, refused=WouldBlock))
-            if self._holds:
-                forget_released(self._holds)
-            self._holds.append(hold)
-        except BaseException as error:
-            hold._close()
-            explain(error, self._request)
-            raise
-        return hold
-
-    def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front | None = None) -> HoldT_co:
-        """Wait for the lock and return the hold.
-
-        ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that the Lock was made with.
-        ``front`` takes the steps of the wait if there is one; by default `fronts.drive`, which blocks this thread.
-        Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
-        any exception, from a signal handler too, nothing is left held or queued.
-        """
-        timeout = self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)
-        hold = self._hold_type(self._request)
-        try:
-            if not hold._take():
-                from .contention import steps_to_grant
-                from .fronts import drive
-
-                (front or drive)(steps_to_grant(hold, timeout, waits_as_task=False))
-            if self._holds:
-                forget_released(self._holds)
-            self._holds.append(hold)
-        except BaseException as error:
-            hold._close()
-            explain(error, self._request)
-            raise
-        return hold
-
-    async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> HoldT_co:
-        """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
-        timeout = self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)
-        hold = self._hold_type(self._request)
-        try:
-            if not hold._take():
-                from .contention import steps_to_grant
-                from .fronts import drive_async
-
-                await drive_async(steps_to_grant(hold, timeout, waits_as_task=True))
-            if self._holds:
-                forget_released(self._holds)
-            self._holds.append(hold)
-        except BaseException as error:
-            hold._close()
-            explain(error, self._request)
-            raise
-        return hold
-
-    def __enter__(self) -> HoldT_co:
-        hold = self.acquire()
-        try:
-            hold._entered_by = enter_block(hold._fd, self._request, 2)
-        except BaseException:  # a signal handler raised
-            hold.release()
-            raise
-        return hold
-
-    async def __aenter__(self) -> HoldT_co:
-        hold = await self.acquire_async()
-        try:
-            hold._entered_by = enter_block(hold._fd, self._request, 2)
-        except BaseException:
-            hold.release()
-            raise
-        return hold
-
-    def _acquiring(
-        self, timeout: float | None, waits_as_task: bool, refusal: type[WouldBlock] | type[LockTimeout]
-    ) -> Steps[HoldT_co]:
-        """Like `acquire`, as one part of a greater whole."""
-        hold = self._hold_type(self._request)
-        try:
-            if not hold._take():
-                from .contention import steps_to_grant
-
-                yield from steps_to_grant(hold, timeout, waits_as_task, refusal)
-        except BaseException as error:
-            hold._close()
-            explain(error, self._request)
-            raise
-        return hold
-
-
-def forget_released(holds: list[Any]) -> None:
-    """Take out what was released: holds do not know of the list, so that nothing they refer to keeps them alive."""
-    for hold in list(holds):
-        if hold._is_released() and hold._entered_by is None:
-            try:
-                holds.remove(hold)
-            except ValueError:  # another thread was faster
-                pass
+    def _arguments(self) -> tuple[object, ...]:
+        return self.request, self._timeout
 
 
 def checked_timeout(timeout: float | None) -> float | None:

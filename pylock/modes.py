@@ -45,6 +45,9 @@ class ModeRule:
     def __repr__(self) -> str:
         return f"<mode {self.code}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return by_code, (self.code,)
+
 
 _END_OF_UNITS = UNITS + UNIT_COUNT
 
@@ -68,6 +71,10 @@ INTENTS = {
 BY_CODE = {rule.code: rule for rule in (*ALL, *INTENTS.values())}
 
 BY_NAME = {key: rule for rule in ALL for key in (rule.name, rule.code)} | {"protected_read": SHARED}
+
+
+def by_code(code: str) -> ModeRule:
+    return BY_CODE[code]
 
 
 def rule_of(mode: str) -> ModeRule:

@@ -7,54 +7,79 @@ from __future__ import annotations
 
 import os
 
+from . import process
 from .errors import Deadlock
+from .headers import is_blank, read_head, read_header
 from .layout import Gone
+from .lockfile import Look
 from .modes import BY_CODE
+from .texts import to_os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .holds import Hold
+    from .claim import Claim
     from .request import Request
 
 VARIABLE = "PYLOCK_HELD"
 
-OuterHold = tuple[int, str, int, str]
-"""The pid that holds a lock, the code of its mode, its weight, and the path of the lock file."""
+
+class OuterHold:
+    """A lock that this process runs under, as its environment says."""
+
+    __slots__ = ("code", "path", "pid", "start", "weight")
+
+    def __init__(self, pid: int, start: int, code: str, weight: int, path: str) -> None:
+        self.pid = pid
+        self.start = start
+        """With the pid, one process: numbers are used again."""
+        self.code = code
+        self.weight = weight
+        self.path = path
 
 
-def variables(holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
-    """Return the variables for a command that runs under these holds, of which ``first`` is the one to speak of."""
-    request = first._request
+def variables(claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
+    """Return the variables for a command that runs under these claims, of which ``first`` is the one to speak of."""
+    request = first.request
+    assert first.grant is not None
     told = {
-        "PYLOCK_NAME": request.name,
+        "PYLOCK_NAME": to_os(request.name),
         "PYLOCK_MODE": request.mode.name,
-        "PYLOCK_TOKEN": str(first.token),
+        "PYLOCK_TOKEN": str(first.grant[0]),
         "PYLOCK_DIR": request.directory.path,
-        VARIABLE: _extended([hold._request for hold in holds]),
+        VARIABLE: _extended([claim.request for claim in claims]),
     }
-    for hold in holds:
-        given = hold._given()
+    for claim in claims:
+        given = claim.grant and claim.grant[2]
         if isinstance(given, tuple):
-            told.setdefault("PYLOCK_ELEMENT", ",".join(given))
+            told.setdefault("PYLOCK_ELEMENT", to_os(",".join(given)))
         elif given is not None:
-            told.setdefault("PYLOCK_VALUE", str(given))
+            told.setdefault("PYLOCK_VALUE", to_os(str(given)))
     return told
 
 
+def mark() -> str:
+    """What stands in the environment of every process that runs under a claim of this one."""
+    me = process.identity()
+    return f"{me.pid} {me.start} "
+
+
 def _extended(requests: list[Request]) -> str:
-    """Return the chain for a command that runs under these locks too: one line "pid code weight path" each."""
+    """Return the chain for a command that runs under these locks too: a line "pid start code weight path" each."""
     lines = [line for line in os.environ.get(VARIABLE, "").split("\n") if line]
-    lines += [f"{os.getpid()} {request.mode.code} {request.weight} {request.path}" for request in requests]
+    for request in requests:
+        path = request.path.replace("%", "%25").replace("\n", "%0A")
+        lines.append(f"{mark()}{request.mode.code} {request.weight} {path}")
     return "\n".join(lines)
 
 
 def outer_holds() -> list[OuterHold]:
-    """Return the locks that this process runs under, as its environment says."""
+    """Return the locks that this process runs under."""
     found = []
     for line in os.environ.get(VARIABLE, "").split("\n"):
-        pid, code, weight, path = (line.split(" ", 3) + [""] * 4)[:4]
-        if path and code in BY_CODE and _is_number(pid) and _is_number(weight):
-            found.append((int(pid), code, int(weight), path))
+        pid, start, code, weight, path = (line.split(" ", 4) + [""] * 5)[:5]
+        if path and code in BY_CODE and all(map(_is_number, (pid, start, weight))):
+            path = path.replace("%0A", "\n").replace("%25", "%")
+            found.append(OuterHold(int(pid), int(start), code, int(weight), path))
     return found
 
 
@@ -64,27 +89,24 @@ def _is_number(text: str) -> bool:
 
 def refuse_deadlock(request: Request) -> None:
     """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
-    for pid, code, weight, path in outer_holds():
-        if path != request.path and os.path.realpath(path) != os.path.realpath(request.path):
+    for outer in outer_holds():
+        if outer.path != request.path and os.path.realpath(outer.path) != os.path.realpath(request.path):
             continue
-        excludes = code not in request.mode.compatible
-        both_counted = code == "PR" and request.mode.counted
-        if not (excludes or both_counted) or not _still_holds(pid, request):
+        excludes = outer.code not in request.mode.compatible
+        both_counted = outer.code == "PR" and request.mode.counted
+        if not (excludes or both_counted) or not _still_holds(outer, request):
             continue
-        if excludes or weight + request.weight > _capacity(request) > 0:
+        if excludes or outer.weight + request.weight > _capacity(request) > 0:
             raise Deadlock(
                 f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
-                f" ({BY_CODE[code].name}), held for it by pid {pid}; take the lock only once",
+                f" ({BY_CODE[outer.code].name}), held for it by pid {outer.pid}; take the lock only once",
                 name=request.name,
             )
 
 
 def _capacity(request: Request) -> int:
     """The capacity that the lock has, or would have by this request."""
-    from .census import opened
-    from .headers import is_blank, read_head, read_header
-
-    with opened(request.path, request.directory.remote) as fd:
+    with Look(request.path, request.directory.remote) as fd:
         head = read_head(fd) if fd >= 0 else b""
     try:
         definition = None if is_blank(head) else read_header(head, request.name, request.path)
@@ -95,9 +117,11 @@ def _capacity(request: Request) -> int:
     return definition.capacity
 
 
-def _still_holds(pid: int, request: Request) -> bool:
+def _still_holds(outer: OuterHold, request: Request) -> bool:
     """Whether the outer holder is one still; a daemon may have outlived the command that it was started by."""
-    from .census import opened, take_census
+    with process.loading:
+        from .census import take_census
 
-    with opened(request.path, request.directory.remote) as fd:
-        return fd >= 0 and any(holder.pid == pid for holder in take_census(fd, request.slots_start)[0])
+    with Look(request.path, request.directory.remote) as fd:
+        holders = take_census(fd, request.slots_start)[0] if fd >= 0 else ()
+    return any((holder.pid, holder.start) == (outer.pid, outer.start) for holder in holders)

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+from _thread import RLock
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
-generation = 0
-"""Grows by one in each forked child. What was acquired under another generation belongs to the parent."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+_MADV_WIPEONFORK = 18
+"""Source: madvise(2), since Linux 4.14; Python 3.11 does not name it."""
+
+loading = RLock()
+"""Held while a room is loaded that is needed seldom: no fork falls between, whose child would wait for it for ever."""
+
+_generation = 0
+_forgetting: list[Callable[[], None]] = []
 _identity: Identity | None = None
 
 
@@ -25,12 +36,72 @@ class Identity:
         """The number, as in a file's owner: to ask for the name, of a server perhaps, is left to whoever looks."""
 
 
+class _Pid:
+    """Stands in for the page where the kernel cannot wipe it: a system call takes six times as long to tell."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __getitem__(self, place: int) -> bool:
+        return os.getpid() == self._pid
+
+
+def _new_mark() -> mmap | _Pid:
+    """Return what is true at place 0 in this process alone: a page that the kernel wipes in every forked child."""
+    try:
+        page = mmap(-1, 1, MAP_PRIVATE | MAP_ANONYMOUS)
+        page.madvise(_MADV_WIPEONFORK)
+    except (OSError, ValueError):
+        return _Pid()
+    page[0] = 1
+    return page
+
+
+_mark = _new_mark()
+
+
+def generation() -> int:
+    """Return a number that is another one in each forked child: what was acquired under it belongs to the parent.
+
+    Notices also a fork that C code made without Python's hooks, as uWSGI does.
+    """
+    if not _mark[0]:
+        _forget_parent()
+    return _generation
+
+
+def forget_in_child(forget: Callable[[], None]) -> None:
+    """Have it called in each forked child, before anything else is done there; perhaps more than once."""
+    _forgetting.append(forget)
+
+
+def _forget_parent() -> None:
+    global _generation, _identity, _mark
+    for forget in _forgetting:
+        forget()
+    _identity = None
+    _generation += 1
+    _mark = _new_mark()
+
+
+def _before_fork() -> None:
+    loading.acquire()
+
+
+def _after_fork() -> None:
+    loading.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_forget_parent)
+
+
 def identity() -> Identity:
     """Return the identity of this process, read once."""
     global _identity
     if _identity is None:
         pid = os.getpid()
-        _identity = Identity(pid, _start_time(pid), os.uname().nodename, _boot_id(), os.geteuid())
+        _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid())
     return _identity
 
 
@@ -40,16 +111,8 @@ def command_line() -> str:
     return " ".join(os.fsdecode(word) for word in words)
 
 
-def _read(path: str) -> bytes:
-    """Read a small file, without a buffer, which takes longer to make than the file to read."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read(4096)
-    except OSError:  # /proc may be hidden or absent; an identity is only for show
-        return b""
-
-
-def _start_time(pid: int) -> int:
+def start_time(pid: int) -> int:
+    """Return when the process started, as `Identity.start`; 0 if there is none, or it cannot be told."""
     # proc_pid_stat(5): field 22, counted from the state that follows the command in parentheses.
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return int(fields[19]) if len(fields) > 19 else 0
@@ -59,10 +122,10 @@ def _boot_id() -> str:
     return _read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
-def _forget_parent() -> None:
-    global generation, _identity
-    generation += 1
-    _identity = None
-
-
-os.register_at_fork(after_in_child=_forget_parent)
+def _read(path: str) -> bytes:
+    """Read a small file, without a buffer, which takes longer to make than the file to read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(4096)
+    except OSError:  # /proc may be hidden or absent; an identity is only for show
+        return b""

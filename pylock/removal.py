@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from stat import S_ISFIFO
 
-from .bytemap import END, SEAT_COUNT, SEATS
+from .bytemap import SEAT_COUNT, SEATS
 from .byterange import is_free, try_lock, write_lock
+from .descriptors import drop, open_noted
 from .errors import BadLockFile
 from .headers import is_blank, read_head, read_header
 from .layout import REMOVED, SEQUENCE, SUFFIX, TIMESTAMP, Gone
-from .lockfile import is_at
+from .lockfile import EVERYTHING, Look, is_at, is_being_removed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +25,31 @@ if TYPE_CHECKING:
     from .directories import Directory
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_EVERYTHING = write_lock(0, END)
 
 
-def finish_removal(path: str) -> None:
-    """Remove a lock file that is marked as removed, but whose remover did not come to remove it."""
-    _remove(path, only_marked=True)
+def finish_removal(path: str) -> bool:
+    """Remove a lock file that is marked as removed, but whose remover did not come to remove it.
+
+    False if that cannot be done now, as the remover is still at it, or somebody else has locked it; else the path may
+    be opened anew.
+    """
+    try:
+        fd = open_noted(path, _OPEN)
+    except OSError:  # gone; or what keeps everybody from opening it, as who tries will see
+        return True
+    try:
+        head = read_head(fd)
+        return not head.startswith(REMOVED) or _unlink(fd, path, head) or not is_at(fd, path)
+    except OSError:  # a file system that fails
+        return False
+    finally:
+        drop(fd)
+
+
+def is_wrongly_marked(path: str) -> bool:
+    """Whether the file is marked as removed, and yet nobody is removing it; if that lasts, it is damaged."""
+    with Look(path, False) as fd:
+        return fd >= 0 and read_head(fd).startswith(REMOVED) and not is_being_removed(fd)
 
 
 def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
@@ -48,51 +68,53 @@ def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
     for name in names:
         if name.endswith(SUFFIX) and not directory.remote:
             path = os.path.join(directory.path, name)
-            if _would_remove(path) if dry_run else _remove(path, only_marked=False):
+            if _would_remove(path) if dry_run else _remove(path):
                 yield name
 
 
 def remove_if_idle(path: str) -> None:
     """Remove the lock file unless somebody uses it, or would miss what it says."""
-    _remove(path, only_marked=False)
+    _remove(path)
 
 
-def _remove(path: str, only_marked: bool) -> bool:
+def _remove(path: str) -> bool:
     """Remove the lock file if nobody holds it, waits for it or would miss it; tell whether it was removed."""
     try:
-        fd = os.open(path, _OPEN)
+        fd = open_noted(path, _OPEN)
     except OSError:
         return False
     try:
-        if not try_lock(fd, _EVERYTHING) or not is_at(fd, path):
-            return False
-        head = read_head(fd)
-        if not head.startswith(REMOVED) and (only_marked or not _is_dispensable(head, path)):
-            return False
-        os.pwrite(fd, REMOVED, 0)
-        try:
-            os.unlink(path)
-        except OSError:
-            os.pwrite(fd, head[: len(REMOVED)].ljust(len(REMOVED), b"\0"), 0)  # as it was: it stays in use
-            return False
-        return True
+        # Looked at before it is locked, which others take for a holder.
+        return _is_idle(fd, path) and _unlink(fd, path, read_head(fd))
     except OSError:  # not a regular file, or a file system that fails
         return False
     finally:
-        os.close(fd)
+        drop(fd)
+
+
+def _unlink(fd: int, path: str, head: bytes) -> bool:
+    """Mark the file as removed and take its name away, unless somebody uses it by now."""
+    if not try_lock(fd, EVERYTHING) or not is_at(fd, path) or read_head(fd) != head:
+        return False
+    os.pwrite(fd, REMOVED, 0)
+    try:
+        os.unlink(path)
+    except OSError:
+        os.pwrite(fd, head[: len(REMOVED)].ljust(len(REMOVED), b"\0"), 0)  # as it was: it stays in use
+        return False
+    return True
 
 
 def _would_remove(path: str) -> bool:
     try:
-        fd = os.open(path, _OPEN)
-    except OSError:
+        with Look(path, False) as fd:
+            return fd >= 0 and _is_idle(fd, path)
+    except (OSError, BadLockFile):
         return False
-    try:
-        return is_free(fd, _EVERYTHING) and _is_dispensable(read_head(fd), path)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
+
+
+def _is_idle(fd: int, path: str) -> bool:
+    return is_free(fd, EVERYTHING) and _is_dispensable(read_head(fd), path)
 
 
 def _is_dispensable(head: bytes, path: str) -> bool:
@@ -119,7 +141,7 @@ def _remove_bell(directory: str, lock_name: str, seat: str, dry_run: bool) -> bo
         if not S_ISFIFO(os.lstat(path).st_mode):
             return False
         try:
-            fd = os.open(os.path.join(directory, lock_name), _OPEN)
+            fd = open_noted(os.path.join(directory, lock_name), _OPEN)
             if not try_lock(fd, write_lock(byte, byte + 1)):
                 return False
         except FileNotFoundError:
@@ -131,4 +153,4 @@ def _remove_bell(directory: str, lock_name: str, seat: str, dry_run: bool) -> bo
         return False
     finally:
         if fd >= 0:
-            os.close(fd)
+            drop(fd)

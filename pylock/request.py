@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from time import time_ns
 
 from . import process
+from .agreement import agree
 from .bytemap import LAST_PRIORITY, UNIT_COUNT
 from .directories import Directory, absolute, resolve
 from .errors import DefinitionMismatch
@@ -18,9 +18,9 @@ from .layout import (
     FAIR,
     LEAST_TOKEN,
     LOCK,
-    MOST_TOKEN,
     POLICIES,
     SLOT_SIZE,
+    UNLIMITED,
     Definition,
     file_name,
     header_size,
@@ -29,12 +29,14 @@ from .layout import (
     write_header,
 )
 from .modes import ModeRule, rule_of
+from .units import attempt_units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-    from .grants import Attempt, Grant, Pieces
+    from .claim import Claim
+    from .grants import Attempt, Pieces
 
 _GRANTED = b'{"token":%d,"since":%d%b'
 _WAITING = b'{"token":            null,"since":%d%b'
@@ -60,7 +62,7 @@ class Terms:
 
 
 class Kind:
-    """What a kind of lock does otherwise than a plain one; the rooms of `kinds` have them."""
+    """What a plain lock does, and other kinds of lock, in the rooms of `kinds`, do otherwise."""
 
     __slots__ = ()
 
@@ -69,8 +71,10 @@ class Kind:
     """The path that is really asked for, on the levels above it."""
     rule: ModeRule | None = None
     """The rule of the mode, if it is another one here than elsewhere."""
-    extra: dict[str, str] | None = None
+    extra: dict[str, str] = {}  # noqa: RUF012  # nobody changes it
     """What the record of a waiter says besides."""
+    commits = False
+    """Whether a hold that ends well has to be committed."""
     starts = True
     """Whether a grant is a new start, which a closed lock does not let."""
     hindrance = "it was held a moment ago"
@@ -80,13 +84,19 @@ class Kind:
         """What the lock is to be if nobody has said yet."""
         return Definition(capacity, policy, kind=self.name)
 
-    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        """As `grants.attempt_range`."""
-        raise NotImplementedError
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        """Return what tries for the lock in that mode."""
+        return plain_attempt(mode)
+
+    def commit(self, claim: Claim) -> None:
+        """Make what was given the holder's own for good, before it lets go."""
 
     def pause(self, seconds: float) -> float:
         """How long the next in turn may sleep, of the seconds that it wants to."""
         return seconds
+
+
+PLAIN = Kind()
 
 
 class Request:
@@ -124,7 +134,7 @@ class Request:
 
     def __init__(
         self, name: str, mode: ModeRule, weight: int, priority: int, reason: str | None, directory: Directory,
-        kind: Kind | None, expected: Definition, create: bool, idle_lifespan: float | None,
+        kind: Kind, expected: Definition, create: bool, idle_lifespan: float | None,
     ) -> None:  # fmt: skip
         self.name = name
         self.mode = mode
@@ -135,7 +145,7 @@ class Request:
         self.command: str | None = None
         """Shown instead of this process's own command line."""
         self.kind = kind
-        self.attempt = plain_attempt(mode) if kind is None else kind.attempt
+        self.attempt = kind.attempt_in(mode)
         """One try for the lock."""
         self.expected = expected
         self.passes_bell_late = False
@@ -157,17 +167,22 @@ class Request:
         self.generation = -1
         self.tail = b""
 
-    def record(self, token: int | None, extra: dict[str, str] | None = None) -> bytes:
-        """Write the record of a holder, or without a token of a waiter: who, how, and since when (now)."""
+    def __reduce__(self) -> tuple[object, ...]:
+        """It is made anew in the process that it is sent to, which is another one, perhaps on another host."""
+        given = self.expected
+        return make_request, (
+            self.name, self.mode.name, self.weight, given.given_capacity, self.priority, given.given_policy,
+            self.reason, self.directory.path, self.create, self.idle_lifespan, self.kind,
+        )  # fmt: skip
+
+    def record(self, since: int, token: int | None, extra: dict[str, str] | None = None) -> bytes:
+        """Write the record of a holder, or without a token of a waiter: who, how, and since when (microseconds)."""
         tail = self.tail
         if extra:
             tail = self._tail(process.identity(), extra)
-        elif self.generation != process.generation:
+        elif self.generation != (generation := process.generation()):
             tail = self.tail = self._tail(process.identity())
-            self.generation = process.generation
-        since = time_ns() // 1000
-        if not LEAST_TOKEN <= since <= MOST_TOKEN:  # a clock that was never set
-            since = LEAST_TOKEN
+            self.generation = generation
         if token is None:
             return _WAITING % (since, tail)
         return _GRANTED % (token, since, tail)
@@ -193,10 +208,17 @@ class Request:
         """
         terms = self.terms  # once, as another thread may learn something else meanwhile
         if os.pread(fd, self.header_size, 0) != terms.header:
-            from .agreement import agree
-
             self.terms = terms = Terms(*agree(fd, self))
         return terms
+
+    def refuse_weightless(self, fd: int) -> None:
+        """Raise DefinitionMismatch if any number may share the lock, so that to take several units means nothing."""
+        if self.learn(fd).limit == UNLIMITED:
+            raise DefinitionMismatch(
+                f'{self.weight} units of lock "{self.name}" mean nothing: it has no capacity, so that any number share'
+                " it; give the capacity too. (To wait so many seconds is a timeout, -t in the shell.)",
+                name=self.name,
+            )
 
     def check_attainable(self) -> None:
         """Raise DefinitionMismatch if the lock, as last seen, can never grant this."""
@@ -209,11 +231,7 @@ class Request:
 
 def plain_attempt(mode: ModeRule) -> Attempt:
     """Return what tries for a plain lock in that mode."""
-    if mode.counted:
-        from .units import attempt_units  # which most programs never need
-
-        return attempt_units
-    return attempt_range
+    return attempt_units if mode.counted else attempt_range
 
 
 def request_for(
@@ -253,7 +271,7 @@ def make_request(
     directory: str | PathLike[str] | None = None,
     create: bool = True,
     idle_lifespan: float | None = None,
-    kind: Kind | None = None,
+    kind: Kind = PLAIN,
 ) -> Request:
     """Check what is asked. Raises ValueError, TypeError, DefinitionMismatch, and as `directories.resolve`."""
     rule = rule_of(mode)
@@ -274,10 +292,9 @@ def make_request(
         raise ValueError(f"create must be True or False, not {create!r}")
     if idle_lifespan is not None:
         check_seconds("idle_lifespan must be None (the file stays)", idle_lifespan)
-    expected = kind.expected(capacity, policy) if kind else Definition(capacity, policy)
     return Request(
-        name, (kind and kind.rule) or rule, weight, priority, reason, resolve(directory), kind, expected, create,
-        idle_lifespan,
+        name, kind.rule or rule, weight, priority, reason, resolve(directory), kind, kind.expected(capacity, policy),
+        create, idle_lifespan,
     )  # fmt: skip
 
 

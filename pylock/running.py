@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from time import monotonic, sleep
@@ -16,11 +17,12 @@ from uuid import uuid4
 
 from . import nesting
 from .descendants import become_subreaper, children
-from .errors import LockTimeout
-from .locks import Lock, lock
+from .errors import LockTimeout, Unsupported
+from .fronts import drive
+from .locks import Lock, checked_timeout, lock
 from .several import Composite, Several, all_of
-from .signames import ignorable
-from .supervisor import FORWARDED, NOT_FOUND, RESUMING, CannotRun, find_program
+from .signames import ignorable, name_of
+from .supervisor import FORWARDED, NOT_FOUND, RESUMING, CannotRun, find_program, undelivered
 from .terminal import Terminal, in_foreground
 
 _COOKIE = "PYLOCK_RUN"
@@ -64,35 +66,46 @@ def run(
     be installed: the program's own ones stay, and a signal that ends the program leaves the lock with the command until
     that ends. ``wait_for="tree"`` waits for every descendant, for which this process adopts orphans from then on.
 
+    Once the command has started, nothing but its end lets go of the lock: an exception of a handler of yours is raised
+    after it. A signal that may not be handed on, as the command has become another user, is logged to "pylock".
+
     Raises FileNotFoundError and PermissionError for a command that cannot be run, before anything is waited for;
-    ValueError; and as `Lock.acquire`, save LockTimeout.
+    ValueError; Unsupported for ``wait_for="tree"`` without /proc; and as `Lock.acquire`, save LockTimeout.
     """
     if isinstance(command, str) or not command:
         raise ValueError(f"the command must be a sequence of words, not {command!r}")
     if wait_for not in ("command", "tree"):
         raise ValueError(f'wait_for must be "command" or "tree", not {wait_for!r}')
+    if wait_for == "tree" and children() is None:
+        raise Unsupported('wait_for="tree" needs /proc, which tells the descendants of a command', path="/proc")
     environment = dict(os.environ if env is None else env)
     _refuse_lost_status()
     program = _program(command[0], environment.get("PATH"))
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
-    begun = monotonic()
+    seconds = checked_timeout(timeout)
+    claims, begun = wanted.new_claim(), monotonic()
     try:
-        holds = wanted.acquire(timeout)
+        drive(claims.steps(seconds, False))
     except LockTimeout as error:
+        claims.give_up(error)
         return Outcome(None, None, error.waited, False)
+    except BaseException as error:
+        claims.give_up(error)
+        raise
     waited = monotonic() - begun
     cookie, status = uuid4().hex, -1
     try:
-        environment |= {_COOKIE: cookie} | nesting.variables(holds._each(), holds.holds[0]._each()[-1])
+        environment |= {_COOKIE: cookie} | nesting.variables(claims.claims, wanted.spoken_of(claims))
         options = {
             "args": list(command), "executable": program, "env": environment, "cwd": cwd, "stdin": stdin,
-            "stdout": stdout, "stderr": stderr, "pass_fds": [hold._fd for hold in holds._each()],
+            "stdout": stdout, "stderr": stderr, "pass_fds": [claim.fd for claim in claims.claims],
         }  # fmt: skip
         with _Relay(ignored, new_group, cookie) as relay:  # before the start, so that no signal falls between
             status = _supervise(relay, options, new_group, cookie if wait_for == "tree" else None)
     finally:
-        holds._finish(status != 0)
+        claims.release(failed=status != 0)
+    relay.raise_interruption()
     return Outcome(None, -status, waited, True) if status < 0 else Outcome(status, None, waited, True)
 
 
@@ -104,8 +117,10 @@ def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: st
     if tree is not None:
         become_subreaper()
     child = subprocess.Popen(**options, process_group=0 if new_group else None)
-    relay.begin(child)
-    status = _wait(child, new_group)
+    relay.begin(child.pid)
+    _await_end(child, new_group)
+    relay.end()  # before the pid is anybody else's
+    status = child.wait()
     if tree is not None:
         _await_tree(tree)
     return status
@@ -136,99 +151,137 @@ def _program(name: str, path: str | None) -> str:
         raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
 
 
-def _wait(child: subprocess.Popen[bytes], new_group: bool) -> int:
-    """Wait for the command, whatever a handler of the caller raises meanwhile: the lock is not let go before."""
-    interruption: BaseException | None = None
+def _await_end(child: subprocess.Popen[bytes], new_group: bool) -> None:
+    """Wait until the command has ended, but leave its exit status, so that its pid stays its own."""
+    if type(child).__module__ != "subprocess":  # of gevent or eventlet, which see to it that others run meanwhile
+        child.wait()
+        return
     # In another thread the terminal is not taken from the main one, which may be reading it.
     terminal = Terminal() if new_group and threading.current_thread() is threading.main_thread() else None
-    while True:
-        try:
-            if terminal is not None:
-                terminal.begin(child.pid)
-                _follow_stops(child, terminal)
-                terminal.take_back_from(child.pid)
-                terminal.close()
-            status = child.wait()
-            break
-        except BaseException as error:
-            interruption = error
-    if interruption is not None:
-        raise interruption
-    return status
+    if terminal is not None:
+        terminal.begin(child.pid)
+    _follow_stops(child, terminal)
+    if terminal is not None:
+        terminal.take_back_from(child.pid)
+        terminal.close()
 
 
-def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal) -> None:
-    """Wait until the command has ended, but not for its exit status; this program stops and goes on with it."""
+def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None) -> None:
+    """Wait for the end; where there is a terminal, this program stops and goes on with the command."""
+    watched = os.WEXITED | os.WNOWAIT | (os.WSTOPPED if terminal else 0)
     while True:
         try:
-            event = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+            event = os.waitid(os.P_PID, child.pid, watched)
             if event is not None and event.si_code == os.CLD_STOPPED:
                 event = os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOHANG)  # taken; None if it goes on already
         except ChildProcessError:  # somebody else in this program has waited for it
             return
         if event is not None and event.si_code != os.CLD_STOPPED:
             return
-        if event is not None:
+        if event is not None and terminal is not None:
             terminal.follow_stop(child.pid, event.si_status, lambda number: os.killpg(child.pid, number))
 
 
 class _Relay:
-    """In the main thread, hands signals on to the command for the time of the block; elsewhere it does nothing."""
+    """In the main thread, hands signals on to the command for the time of the block; elsewhere it does nothing.
+
+    The program's own handlers of other signals run meanwhile; what they raise waits for the end of the command.
+    """
 
     def __init__(self, ignored: frozenset[int], new_group: bool, cookie: str) -> None:
         self._ignored = ignored
         self._cookie = cookie
         self._send = os.killpg if new_group else os.kill
         self._from_terminal = () if new_group or not in_foreground() else (signal.SIGINT, signal.SIGQUIT)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: int | None = None
+        self._ended = False
         self._early: list[int] = []
+        self._undelivered: set[int] = set()
+        self._interruption: BaseException | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for number in FORWARDED | self._ignored:
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                    self._before.setdefault(number, signal.signal(number, self._take))
+            for number in signal.valid_signals():
+                handler = signal.getsignal(number)
+                if number == signal.SIGCHLD and handler is signal.SIG_IGN:
+                    self._replace(number, signal.SIG_DFL)
+                elif number in FORWARDED | self._ignored and handler not in (signal.SIG_IGN, None):
+                    self._replace(number, self._take)
+                elif callable(handler):
+                    self._replace(number, self._guarded(handler))
         return self
+
+    def _replace(self, number: int, handler: Any) -> None:
+        try:
+            self._before[number] = signal.signal(number, handler)
+        except ValueError:  # the main thread of a subinterpreter, which cannot have handlers
+            pass
+
+    def _guarded(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            try:
+                handler(number, frame)
+            except BaseException as error:
+                self._interruption = error
+
+        return handle
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def begin(self, child: subprocess.Popen[bytes]) -> None:
+    def raise_interruption(self) -> None:
+        """Raise what a handler of the program raised last."""
+        if self._interruption is not None:
+            raise self._interruption
+
+    def begin(self, child: int) -> None:
         """Hand on what came before there was a command, and from now on what comes."""
         self._child = child
         for number in self._early:
             self._take(number, None)
+
+    def end(self) -> None:
+        """From now on hand on to its descendants only."""
+        self._ended = True
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if number in self._ignored or number in self._from_terminal:
             return
         if self._child is None:
             self._early.append(number)
-            return
-        if self._child.returncode is None:
-            self._send(self._child.pid, number)
-            if number in RESUMING:
-                self._send(self._child.pid, signal.SIGCONT)
-        else:  # its descendants are waited for
+        elif not self._ended:
+            self._deliver(self._send, self._child, number)
+        else:
             for pid in _descendants(self._cookie):
-                os.kill(pid, number)
-                if number in RESUMING:
-                    os.kill(pid, signal.SIGCONT)
+                self._deliver(os.kill, pid, number)
+
+    def _deliver(self, send: Callable[[int, int], None], pid: int, number: int) -> None:
+        try:
+            send(pid, number)
+            if number in RESUMING:
+                send(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+        except OSError as error:
+            if number not in self._undelivered:
+                self._undelivered.add(number)
+                logging.getLogger("pylock").warning("%s", undelivered(name_of(number), pid, error))
 
 
 def _await_tree(cookie: str) -> None:
     """Reap every descendant that was left to this process, and wait for the others."""
     while descendants := _descendants(cookie):
-        os.waitpid(descendants[0], 0)
+        try:
+            os.waitpid(descendants[0], 0)
+        except ChildProcessError:  # somebody else in this program has waited for it
+            pass
 
 
 def _descendants(cookie: str) -> list[int]:
     """The orphans of our command that this process has adopted."""
-    return [pid for pid in children() if _has_cookie(pid, cookie)]
+    return [pid for pid in children() or () if _has_cookie(pid, cookie)]
 
 
 def _has_cookie(pid: int, cookie: str) -> bool:

@@ -1,92 +1,64 @@
-"""Several locks at once: all or none, and no deadlock, in whatever order anybody names them.
-
-Everybody takes them in one order, that of their names. A waiter holds what stands before it in that order, so that
-nobody who asks for many is starved by those who ask for few.
-"""
+"""`all_of`: several locks at once, as users ask for them and hold them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from time import monotonic
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
-from .blocks import enter_block, leave_block, note_taken
-from .errors import LockTimeout, WouldBlock
-from .fronts import drive, drive_async
-from .holds import Hold
-from .locks import OWN_TIMEOUT, Asking, Lock, checked_timeout, forget_released
+from .blocks import calling_frame
+from .claim import Claim
+from .claims import Claims
+from .holds import Hold, refuse_copy
+from .inheritance import AcrossFork
+from .locks import Asking, Lock, checked_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .blocks import Whoever
-    from .fronts import Steps
-    from .locks import Front
     from .request import Request
 
 
 class Holds:
     """The holds of several locks, released together. ``holds`` are in the order in which the locks were named."""
 
-    def __init__(self, holds: tuple[Hold | Holds, ...]) -> None:
+    def __init__(self, claims: Claims, holds: tuple[Hold | Holds, ...]) -> None:
+        self._claims = claims
         self.holds = holds
-        self._entered_by: Whoever | None = None
+
+    def __reduce__(self) -> NoReturn:
+        refuse_copy(", ".join(claim.request.name for claim in self._claims.claims))
 
     @property
     def waited(self) -> float:
         """Seconds from the request to the grant of the last of them; 0.0 if all were free."""
-        return sum(hold.waited for hold in self.holds)
+        return sum(claim.waited for claim in self._claims.claims)
+
+    @property
+    def held(self) -> bool:
+        """Whether any of them is."""
+        return self._claims.is_alive
 
     def release(self) -> None:
         """Release all; if one fails the others are released all the same, and the first error is raised."""
-        self._finish(failed=False)
-
-    def _finish(self, failed: bool) -> None:
-        failures: list[BaseException] = []
-        try:
-            for hold in reversed(self.holds):
-                try:
-                    hold._finish(failed)
-                except Exception as error:
-                    failures.append(error)
-        finally:
-            self._close()
-        if failures:
-            raise failures[0]
-
-    def _close(self) -> None:
-        for hold in self._each():
-            hold._close()
+        self._claims.release()
 
     def check(self) -> None:
         """As `Hold.check`, for each."""
         for hold in self.holds:
             hold.check()
 
+    def across_fork(self) -> AcrossFork:
+        """As `Hold.across_fork`, for all."""
+        return AcrossFork(self._claims.claims)
+
     def __enter__(self) -> Self:
-        for hold in self._each():
-            self._entered_by = enter_block(hold._fd, hold._request, 2)
+        self._claims.enter_block(calling_frame())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered_by = None
-        if error is None and self._is_alive():
-            self.release()
-        else:
-            for hold in reversed(self.holds):
-                hold.__exit__(kind, error, trace)
-
-    def _each(self) -> tuple[Hold, ...]:
-        return tuple(single for hold in self.holds for single in hold._each())
-
-    def _is_alive(self) -> bool:
-        return any(hold._is_alive() for hold in self.holds)
-
-    def _is_released(self) -> bool:
-        return all(hold._is_released() for hold in self.holds)
+        self._claims.leave_block(error)
 
 
 HoldsType = TypeVar("HoldsType", bound=Holds)
@@ -95,96 +67,35 @@ HoldsType = TypeVar("HoldsType", bound=Holds)
 class Composite(Asking[HoldsType]):
     """What is asked for as one, and taken as several locks. May be used from several threads and tasks at once."""
 
-    def __init__(self, parts: tuple[Lock, ...], timeout: float | None = None) -> None:
-        super().__init__()
+    def __init__(self, parts: tuple[Lock[Any], ...], timeout: float | None = None) -> None:
+        super().__init__(timeout)
         self._parts = tuple(sorted(parts, key=_common_order))
-        self._timeout = timeout
 
-    def acquire_nowait(self) -> HoldsType:
-        """Take all of them if that can be done at once. Raises WouldBlock, and as `acquire`; then none is held."""
-        return self._keep(drive(self._acquiring(0, waits_as_task=False, refusal=WouldBlock)))
+    @property
+    def parts(self) -> tuple[Lock[Any], ...]:
+        return self._parts
 
-    def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front | None = None) -> HoldsType:
-        """Wait for all of them, ``timeout`` seconds in all; the timeouts of the locks do not count.
+    def new_claim(self) -> Claims:
+        return Claims.of(tuple(part.request for part in self._parts))
 
-        Raises as `Lock.acquire`; then none is held.
-        """
-        return self._keep((front or drive)(self._acquiring(timeout, waits_as_task=False)))
+    def _face_of(self, claim: Claims) -> HoldsType:
+        return self.face(dict(zip(self._parts, claim.claims, strict=True)))
 
-    async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> HoldsType:
-        """As `acquire`, for asyncio."""
-        return self._keep(await drive_async(self._acquiring(timeout, waits_as_task=True)))
-
-    def __enter__(self) -> HoldsType:
-        return self._enter(self.acquire())
-
-    async def __aenter__(self) -> HoldsType:
-        return self._enter(await self.acquire_async())
-
-    def _acquiring(
-        self, timeout: float | None, waits_as_task: bool, refusal: type[LockTimeout] | type[WouldBlock] = LockTimeout
-    ) -> Steps[HoldsType]:
-        timeout = self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)
-        begun = monotonic()
-        deadline = None if timeout is None else begun + timeout
-        taken: dict[Lock, Hold] = {}
-        try:
-            for part in self._parts:
-                left = None if deadline is None else max(deadline - monotonic(), 0)
-                taken[part] = yield from part._acquiring(left, waits_as_task, refusal)
-                note_taken(taken[part]._fd, part._request)  # who waits for the rest cannot let go of this
-            for hold in taken.values():
-                leave_block(hold._fd)
-            return self._granted(taken)
-        except BaseException as error:
-            _undo(list(taken.values()), error)
-            if isinstance(error, LockTimeout | WouldBlock):
-                error.waited = monotonic() - begun
-            raise
-
-    def _granted(self, taken: Mapping[Lock, Hold]) -> HoldsType:
-        """Make one hold of those of all parts."""
-        raise NotImplementedError
-
-    def _keep(self, holds: HoldsType) -> HoldsType:
-        try:
-            forget_released(self._holds)
-            self._holds.append(holds)
-        except BaseException:  # a signal handler raised
-            holds._close()
-            raise
-        return holds
-
-    def _enter(self, holds: HoldsType) -> HoldsType:
-        try:
-            for hold in holds._each():
-                holds._entered_by = enter_block(hold._fd, hold._request, 3)
-        except BaseException:  # a signal handler raised
-            holds._close()
-            raise
-        return holds
+    def _claims_in(self, taken: Mapping[Lock[Any], Claim]) -> Claims:
+        """Those of this object, of all that were taken."""
+        return Claims(tuple(taken[part] for part in self._parts))
 
 
-def _undo(holds: list[Hold], error: BaseException) -> None:
-    """Let go of what was taken before the error; a failure of that joins it."""
-    try:
-        for hold in reversed(holds):
-            hold._release_noting(error, partial(hold._finish, failed=True))
-    finally:
-        for hold in holds:
-            hold._close()
-
-
-def _common_order(part: Lock) -> tuple[str, str]:
+def _common_order(part: Lock[Any]) -> tuple[str, str]:
     """By which everybody sorts."""
-    return part._request.directory.path, part._request.name
+    return part.request.directory.path, part.request.name
 
 
 class Several(Composite[Holds]):
     """A way to ask for several locks at once; made by `all_of`."""
 
-    def __init__(self, locks: tuple[Lock | Composite[Holds], ...], timeout: float | None) -> None:
-        super().__init__(tuple(part for lock in locks for part in lock._parts), timeout)
+    def __init__(self, locks: tuple[Lock[Any] | Composite[Any], ...], timeout: float | None) -> None:
+        super().__init__(tuple(part for lock in locks for part in lock.parts), timeout)
         self._locks = locks
 
     @property
@@ -192,11 +103,19 @@ class Several(Composite[Holds]):
         """The names of all."""
         return ", ".join(lock.name for lock in self._locks)
 
-    def _granted(self, taken: Mapping[Lock, Hold]) -> Holds:
-        return Holds(tuple(taken[lock] if isinstance(lock, Lock) else lock._granted(taken) for lock in self._locks))
+    def face(self, taken: Mapping[Lock[Any], Claim]) -> Holds:
+        return Holds(self._claims_in(taken), tuple(lock.face(taken) for lock in self._locks))
+
+    def spoken_of(self, claims: Claims) -> Claim:
+        """The claim of the lock that was named first, of which a command is told."""
+        first = self._locks[0].parts[-1].request
+        return next(claim for claim in claims.claims if claim.request is first)
+
+    def _arguments(self) -> tuple[object, ...]:
+        return self._locks, self._timeout
 
 
-def all_of(*locks: Lock | Composite[Holds], timeout: float | None = None) -> Several:
+def all_of(*locks: Lock[Any] | Composite[Any], timeout: float | None = None) -> Several:
     """Return what asks for all the locks at once; pools, paths, sequences and timestamps among them.
 
     ``timeout`` in seconds is for all together: None is for ever, 0 is one try; those of the locks do not count.
@@ -205,7 +124,7 @@ def all_of(*locks: Lock | Composite[Holds], timeout: float | None = None) -> Sev
     checked_timeout(timeout)
     if not locks:
         raise ValueError("several locks at once are at least one")
-    parts = [part._request for lock in locks for part in lock._parts]
+    parts = [part.request for lock in locks for part in lock.parts]
     for place, one in enumerate(parts):
         if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):
             raise ValueError(
@@ -217,4 +136,4 @@ def all_of(*locks: Lock | Composite[Holds], timeout: float | None = None) -> Sev
 
 def _is_above(request: Request) -> bool:
     """Whether it is a level above the path that is asked for; holds of these never exclude each other."""
-    return request.kind is not None and request.kind.below is not None
+    return request.kind.below is not None

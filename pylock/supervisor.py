@@ -9,6 +9,9 @@ The order of events is the point:
     4. the command is reaped        (and, if asked, every descendant of it)
     5. the lock is released         by the caller, explicitly: daemons that inherited the descriptor do not keep it
 
+Only step 2 can fail. From then on nothing but the end of the command leads to step 5: a signal that may not be sent,
+because the command has become another user, is told and not handed on.
+
 The C module of signals is used directly: ``signal`` itself imports enum, which takes a third of the interpreter's
 whole start.
 
@@ -20,15 +23,16 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # in every CPython and PyPy; typeshed has only its wrapper
 import os
 import stat
-from errno import ENOEXEC
+from errno import EAGAIN, ENOENT, ENOEXEC, ENOMEM
+
+from .descendants import await_all, become_subreaper, children
+from .terminal import Terminal, stop_this_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from signal import struct_siginfo
     from typing import Any
-
-    from .terminal import Terminal
 
 raw = _signal
 
@@ -54,6 +58,15 @@ class CannotRun(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+    @classmethod
+    def by(cls, error: OSError, name: str, program: str) -> Exception:
+        """Return what it means that the program, which was there before the wait, could not be executed."""
+        if error.errno in (EAGAIN, ENOMEM):  # no more processes, or no memory for one
+            return OSError(error.errno, f"cannot start a process: {error.strerror}", name)
+        if error.errno == ENOENT and os.path.exists(program):
+            return cls(f"{name}: its interpreter, named in its first line, is not there", NOT_EXECUTABLE)
+        return cls(f"{name}: {error.strerror}", NOT_FOUND if error.errno == ENOENT else NOT_EXECUTABLE)
 
 
 def find_program(name: str, path: str | None) -> str:
@@ -86,69 +99,54 @@ def _checked(path: str, name: str) -> str:
 
 
 class Supervisor:
-    """Runs one command at a time in the main thread of a process that has no other threads.
+    """Runs one command in the main thread of a process that has no other threads.
 
     ``ignore`` are signals that are swallowed and not handed on while the command runs. With ``new_group`` the command
     has a process group of its own and gets each signal exactly once; else it shares this process's group, and a
-    signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on.
+    signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on. With
+    ``whole_tree`` every descendant is waited for too. ``tell`` is given what the user should know.
     """
 
-    def __init__(self, ignore: Collection[int] = (), new_group: bool = False, whole_tree: bool = False) -> None:
+    def __init__(
+        self, ignore: Collection[int], new_group: bool, whole_tree: bool, keep_ignored: Collection[int],
+        tell: Callable[[str], object],
+    ) -> None:  # fmt: skip
         self._ignore = frozenset(ignore)
         self._new_group = new_group
         self._whole_tree = whole_tree
+        self._tell = tell
+        self._default = (_IGNORED_BY_PYTHON - frozenset(keep_ignored)) | self._ignore
+        """What the command gets at its default."""
         inherited = {number for number in FORWARDED if raw.getsignal(number) is raw.SIG_IGN}
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
         if new_group:
             self._taken |= {raw.SIGTSTP}
+        self._undelivered: set[int] = set()
         self._mask: Collection[int] = ()
         self._child = 0
-        self._terminal: Terminal | None = None
-        if new_group:
-            from .terminal import Terminal  # as only a group of its own has to be given the terminal
-
-            self._terminal = Terminal()
-        if whole_tree:
-            from . import descendants  # noqa: F401  # for later, whatever becomes of pylock's files until then
+        self._terminal = Terminal() if new_group else None
+        self._others = frozenset(children() or ()) if whole_tree else frozenset()
+        """Children that this process had already, by an exec in a shell."""
 
     def block_signals(self) -> None:
         """From now on signals wait until the command runs."""
         raw.signal(raw.SIGCHLD, raw.SIG_DFL)  # a caller may have it ignored, and then nobody can be waited for
         self._mask = raw.pthread_sigmask(raw.SIG_BLOCK, self._taken)
 
-    def run(
-        self, program: str, command: list[str], environment: Mapping[str, str], keep: Iterable[int],
-        closed: Iterable[int], started: Callable[[], object], announce: Callable[[list[int]], None],
-    ) -> int:  # fmt: skip
-        """Run the command until it ends; return its wait status.
-
-        ``keep`` are descriptors that it inherits, ``closed`` those of 0 to 2 that it shall not have. ``started``
-        is called once it runs; ``announce`` is told the pids of descendants that are waited for after its own end.
-        """
-        if self._whole_tree:
-            from .descendants import await_all, become_subreaper
-
-            become_subreaper()
-        self._child = self._start(program, command, environment, keep, closed)
-        started()
-        if self._terminal is not None:
-            self._terminal.begin(self._child)
-        status = self._relay_until_ended()
-        if self._terminal is not None:
-            self._terminal.take_back_from(self._child)
-        if self._whole_tree:
-            await_all(self._taken, self._hand_on_to_all, announce)
-        return status
-
-    def _start(
+    def start(
         self, program: str, command: list[str], environment: Mapping[str, str], keep: Iterable[int],
         closed: Iterable[int],
-    ) -> int:  # fmt: skip
+    ) -> None:  # fmt: skip
+        """Start the command, which inherits the descriptors ``keep``, and not those of 0 to 2 that are ``closed``.
+
+        Raises CannotRun, and OSError where no process can be made.
+        """
+        if self._whole_tree:
+            become_subreaper()
         # A dup2 of a descriptor onto itself makes it inheritable in the child only (posix_spawn(3), glibc 2.29).
         actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in keep]
         actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in closed]
-
-        attributes: dict[str, Any] = {"setsigmask": self._mask, "setsigdef": _IGNORED_BY_PYTHON | self._ignore}
+        attributes: dict[str, Any] = {"setsigmask": self._mask, "setsigdef": self._default}
         if self._new_group:
             attributes["setpgroup"] = 0
 
@@ -156,27 +154,50 @@ class Supervisor:
             return os.posix_spawn(path, words, environment, file_actions=actions, **attributes)
 
         try:
-            return spawn(program, command)
+            try:
+                self._child = spawn(program, command)
+            except OSError as error:
+                if error.errno != ENOEXEC:
+                    raise
+                # a script without #!, as execvp(3) has it
+                self._child = spawn("/bin/sh", ["sh", program, *command[1:]])
         except OSError as error:
-            if error.errno != ENOEXEC:
-                raise
-            return spawn("/bin/sh", ["sh", program, *command[1:]])  # a script without #!, as execvp(3) has it
+            raise CannotRun.by(error, command[0], program) from error
 
-    def _relay_until_ended(self) -> int:
+    def wait(self, mark: str, announce: Callable[[list[int]], None]) -> int:
+        """Wait until the command has ended; return its wait status.
+
+        ``mark`` stands in the environment of the command; ``announce`` is told the pids of descendants that are waited
+        for after its own end.
+        """
+        if self._terminal is not None:
+            self._terminal.begin(self._child)
+        while (status := self._taken_status()) is None:
+            pass
+        if self._terminal is not None:
+            self._terminal.take_back_from(self._child)
+        if self._whole_tree:
+            await_all(self._taken, self._hand_on_to_all, announce, mark if self._others else "", self._others)
+        return status
+
+    def _taken_status(self) -> int | None:
+        """Take one signal; return how the command ended if that is what it told."""
+        taken = raw.sigwaitinfo(self._taken)
+        if taken.si_signo == raw.SIGCHLD:
+            return self._reap()
+        self._hand_on(taken, self._send)
+        return None
+
+    def _reap(self) -> int | None:
+        """Reap whoever has ended: also orphans, where this is the first process of a container, or adopts them."""
         while True:
-            taken = raw.sigwaitinfo(self._taken)
-            if taken.si_signo == raw.SIGCHLD:
-                pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
-                if self._whole_tree:
-                    from .descendants import reap_orphans
-
-                    reap_orphans(self._child)
-                if pid and not os.WIFSTOPPED(status):
-                    return status
-                if pid and self._terminal is not None:
-                    self._terminal.follow_stop(self._child, os.WSTOPSIG(status), self._send)
-            else:
-                self._hand_on(taken, self._send)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            if pid == self._child and not os.WIFSTOPPED(status):
+                return status
+            if pid == self._child and self._terminal is not None:
+                self._terminal.follow_stop(self._child, os.WSTOPSIG(status), self._send)
+            elif not pid:
+                return None
 
     def _hand_on(self, taken: struct_siginfo, send: Callable[[int], None]) -> None:
         signal = taken.si_signo
@@ -193,22 +214,32 @@ class Supervisor:
 
         def send(signal: int) -> None:
             for pid in descendants:
-                os.kill(pid, signal)  # a child of ours, so its pid is its own
+                self._deliver(os.kill, pid, signal)  # a child of ours, so its pid is its own
 
         self._hand_on(taken, send)
         has_terminal = self._terminal is not None and self._terminal.is_there
         if taken.si_signo == raw.SIGTSTP and has_terminal and raw.SIGTSTP not in self._ignore:
-            from .terminal import stop_this_process
-
             stop_this_process()
             send(raw.SIGCONT)
 
     def _send(self, signal: int) -> None:
         """Signal the command; it has not been reaped, so that the pid is its own."""
-        if self._new_group:
-            os.killpg(self._child, signal)
-        else:
-            os.kill(self._child, signal)
+        self._deliver(os.killpg if self._new_group else os.kill, self._child, signal)
+
+    def _deliver(self, send: Callable[[int, int], None], pid: int, signal: int) -> None:
+        try:
+            send(pid, signal)
+        except ProcessLookupError:  # a group whose last process has just ended
+            pass
+        except OSError as error:
+            if signal not in self._undelivered:
+                self._undelivered.add(signal)
+                self._tell(undelivered(f"signal {signal}", pid, error))
+
+
+def undelivered(signal: str, pid: int, error: OSError) -> str:
+    """Say that a signal could not be handed on."""
+    return f"{signal} could not be handed on to pid {pid}: {error.strerror}; the lock is held until that ends"
 
 
 def die_of(signal: int) -> int:
@@ -226,7 +257,7 @@ def die_of(signal: int) -> int:
     return 128 + signal
 
 
-def restore_signals() -> None:
+def restore_signals(keep_ignored: Collection[int]) -> None:
     """Undo what Python did to signals at its start, for a process that is about to become another program."""
-    for number in _IGNORED_BY_PYTHON:
+    for number in _IGNORED_BY_PYTHON - frozenset(keep_ignored):
         raw.signal(number, raw.SIG_DFL)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 
-from .census import Holder, Waiter, opened, take_census
+from .census import Holder, Waiter, take_census
 from .directories import Directory, resolve
 from .errors import BadLockFile
 from .headers import is_blank, parse_line, read_head, read_header
 from .layout import SUFFIX, Definition, Gone, file_name, slots_start
+from .lockfile import Look
 from .request import check_name
 
 
@@ -57,7 +58,7 @@ def _look_at_all(where: Directory) -> Iterator[LockStatus]:
 
 
 def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
-    with opened(path, where.remote) as fd:
+    with Look(path, where.remote) as fd:
         if fd < 0:
             return None
         try:

@@ -6,8 +6,7 @@ import os
 from errno import EIO, ESTALE
 
 from .byterange import is_free
-from .census import opened
-from .lockfile import is_at
+from .lockfile import Look, is_at
 from .units import piece_lock
 
 TYPE_CHECKING = False
@@ -22,7 +21,7 @@ def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:
         why = _server_disagrees(fd)
         if why:
             return why
-    with opened(request.path, request.directory.remote) as probe:  # which makes the attributes fresh on NFS
+    with Look(request.path, request.directory.remote) as probe:  # which makes the attributes fresh on NFS
         if probe < 0 or not is_at(fd, request.path):
             return "its file was removed or replaced"
         locks = [piece_lock(*piece) for piece in pieces or ()]

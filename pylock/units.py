@@ -8,7 +8,7 @@ from os import pread
 from .bytemap import UNIT_COUNT, UNITS
 from .byterange import find, find_all, is_free, let_go, try_lock, unlock, write_lock
 from .grants import last_token, put_record
-from .layout import unit_slot
+from .layout import now, unit_slot
 from .lockfile import leave_gate, refresh, take_gate
 
 TYPE_CHECKING = False
@@ -24,6 +24,8 @@ _TRIES = 4
 
 def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant | None:
     """As `grants.attempt_range`, but take as many units as the request weighs, and touch no other bytes."""
+    if request.weight > 1 and seat is None:
+        request.refuse_weightless(fd)
     while True:
         limit = request.terms.limit
         pieces = _take_units(fd, request, limit)
@@ -42,12 +44,14 @@ def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant |
         let_go(fd, _LET_GO_UNITS)
         if terms.limit == limit:
             return None
-    token = last_token(head, request)
-    record = request.record(token)
-    for start, _ in pieces:
-        put_record(fd, request, record, request.slot_offset(unit_slot(start)))
+    moment = now()
+    token = last_token(head, request, moment)
+    record = request.record(moment, token)
+    places = tuple(request.slot_offset(unit_slot(start)) for start, _ in pieces)
+    for place in places:
+        put_record(fd, request, record, place)
     request.units = piece_lock(*pieces[0]), pieces
-    return token, pieces, None
+    return token, pieces, None, places
 
 
 def _take_units(fd: int, request: Request, limit: int) -> Pieces | None:

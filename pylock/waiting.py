@@ -9,7 +9,7 @@ from .bells import Bell, is_unheard, ring
 from .byterange import is_free, let_go
 from .errors import NotHeld
 from .grants import PATIENCE, put_record
-from .layout import seat_slot
+from .layout import now, seat_slot
 from .lockfile import refresh
 from .modes import ANY_HOLDER, EXCLUSIVE
 from .tickets import Ticket, leave_queue, seat_to_ring, take_seat
@@ -37,7 +37,7 @@ def wait(
     ``nested``: past the queue, for who is inside the lock already. ``watch`` looks for deadlocks meanwhile, for who
     holds other locks. Raises Deadlock; Gone if the file was removed meanwhile.
     """
-    generation = process.generation
+    generation = process.generation()
     request.learn(fd)  # before a record is written: in the file of another kind of lock its place would be another
     while (seat := take_seat(fd)) is None:  # somebody removes the file
         if deadline is not None and monotonic() >= deadline:
@@ -47,13 +47,13 @@ def wait(
     bell = Bell(request.path, seat)
     try:
         bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring
-        record = request.record(None, _extra(request, nested, watch))
+        record = request.record(now(), None, _extra(request, nested, watch))
         put_record(fd, request, record, request.slot_offset(seat_slot(seat)))
         ticket = Ticket(fd, request.mode.lane, request.priority, seat)
-        granted = yield from _take_turns(fd, request, ticket, bell, deadline, nested, watch)
+        granted = yield from _Wait(fd, request, ticket, bell, deadline, nested, watch).turns()
         return granted
     finally:
-        if process.generation != generation:
+        if process.generation() != generation:
             raise NotHeld(f'this process was forked off while its parent waited for "{request.name}"')
         bell.take_down()
         _leave(fd, request, granted is not None)
@@ -61,7 +61,7 @@ def wait(
 
 def _extra(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:
     """What others should know of this waiter besides who it is."""
-    extra = (request.kind and request.kind.extra) or {}
+    extra = request.kind.extra
     if nested:
         extra = extra | {"nested": "yes"}
     return extra | {"holds": watch.text} if watch is not None else extra
@@ -84,67 +84,86 @@ def ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> Non
         ring(request.path, seat, request.directory.private)
 
 
-def _take_turns(
-    fd: int, request: Request, ticket: Ticket, bell: Bell, deadline: float | None, nested: bool, watch: Watch | None
-) -> Steps[Grant | None]:
-    lookout = _Lookout(fd, request, ticket)
-    behind = iter(SAFETY_BEHIND)
-    stuck = patient = False
-    while True:
-        terms = _terms_now(fd, request)
-        request.check_attainable()
-        first = nested or ticket.is_first(terms.fair)
-        open_to_us = terms.limit or (request.kind is not None and not request.kind.starts)
-        if open_to_us and (first or stuck) and (granted := request.attempt(fd, request, ticket.seat)):
-            return granted
-        if first:
-            seconds = SAFETY if patient else PATIENCE
-            if request.kind is not None:
-                seconds = request.kind.pause(seconds)
-        else:
-            seconds = next(behind, SAFETY_BEHIND[-1]) + ticket.seat % 16 * 0.01
-        if deadline is not None:
-            left = deadline - monotonic()
-            if left <= 0:
-                return None
-            seconds = min(seconds, left)
-        if watch is not None:
-            seconds = min(seconds, watch.look(request, fd, ticket.seat))
-        rung = yield bell.fd, seconds
-        if rung:
-            bell.silence()
-        elif first:
-            patient = True
-            ticket.insist()
-        stuck = not rung and not first and lookout.sees_stuck_queue(terms.fair)
+class _Wait:
+    """One waiter that stands in the queue, from its first look to its grant.
 
+    It sleeps until its bell rings, and looks by itself now and then, for what no bell tells. Who is next lets newcomers
+    pass for a moment, and then insists; who stands further back tries all the same where the queue does not move, as
+    its first one is stopped.
 
-def _terms_now(fd: int, request: Request) -> Terms:
-    """Read the terms; a closed lock is not tried, as to take it for a moment would look like holding it."""
-    terms = request.learn(fd)
-    if not terms.limit and request.directory.remote:
-        refresh(fd)
-        terms = request.learn(fd)
-    return terms
+    Invariants: the bell hangs and the ticket is held as long as this lives, so that who lets go finds them.
+    """
 
+    __slots__ = ("_behind", "_fronts", "_patient", "_was_free", "bell", "deadline", "fd", "nested", "request", "ticket",
+                 "watch")  # fmt: skip
 
-class _Lookout:
-    """Notices a queue that does not move because its first waiter is stopped."""
-
-    __slots__ = ("_fd", "_fronts", "_request", "_ticket", "_was_free")
-
-    def __init__(self, fd: int, request: Request, ticket: Ticket) -> None:
-        self._fd = fd
-        self._request = request
-        self._ticket = ticket
+    def __init__(
+        self, fd: int, request: Request, ticket: Ticket, bell: Bell, deadline: float | None, nested: bool,
+        watch: Watch | None,
+    ) -> None:  # fmt: skip
+        self.fd = fd
+        self.request = request
+        self.ticket = ticket
+        self.bell = bell
+        self.deadline = deadline
+        self.nested = nested
+        self.watch = watch
+        self._patient = False
+        self._behind = iter(SAFETY_BEHIND)
         self._fronts: list[int] = []
         self._was_free = False
 
-    def sees_stuck_queue(self, fair: bool) -> bool:
+    def turns(self) -> Steps[Grant | None]:
+        """Try whenever it is this waiter's turn; return the grant, or None once time is up."""
+        request, bell = self.request, self.bell
+        stuck = False
+        while True:
+            terms = self._terms_now()
+            request.check_attainable()
+            first = self.nested or self.ticket.is_first(terms.fair)
+            if (first or stuck) and (terms.limit or not request.kind.starts):
+                granted = request.attempt(self.fd, request, self.ticket.seat)
+                if granted:
+                    return granted
+            seconds = self._pause(first)
+            if seconds is None:
+                return None
+            rung = yield bell.fd, seconds
+            if rung:
+                bell.silence()
+            elif first:
+                self._patient = True
+                self.ticket.insist()
+            stuck = not rung and not first and self._sees_stuck_queue(terms.fair)
+
+    def _terms_now(self) -> Terms:
+        """Read the terms; a closed lock is not tried, as to take it for a moment would look like holding it."""
+        terms = self.request.learn(self.fd)
+        if not terms.limit and self.request.directory.remote:
+            refresh(self.fd)
+            terms = self.request.learn(self.fd)
+        return terms
+
+    def _pause(self, first: bool) -> float | None:
+        """Seconds until the next look without a bell; None if time is up."""
+        if first:
+            seconds = self.request.kind.pause(SAFETY if self._patient else PATIENCE)
+        else:
+            seconds = next(self._behind, SAFETY_BEHIND[-1]) + self.ticket.seat % 16 * 0.01
+        if self.deadline is not None:
+            left = self.deadline - monotonic()
+            if left <= 0:
+                return None
+            seconds = min(seconds, left)
+        if self.watch is not None:
+            seconds = min(seconds, self.watch.look(self.request, self.fd, self.ticket.seat))
+        return seconds
+
+    def _sees_stuck_queue(self, fair: bool) -> bool:
         """Whether those in front neither heard the bell that we rang at the last look, nor took the free lock."""
-        path, before, was_free = self._request.path, self._fronts, self._was_free
-        self._fronts = fronts = self._ticket.fronts(fair)
-        self._was_free = is_free(self._fd, ANY_HOLDER) and self._request.terms.limit > 0
+        path, before, was_free = self.request.path, self._fronts, self._was_free
+        self._fronts = fronts = self.ticket.fronts(fair)
+        self._was_free = is_free(self.fd, ANY_HOLDER) and self.request.terms.limit > 0
         if fronts == before and ((was_free and self._was_free) or all(is_unheard(path, seat) for seat in fronts)):
             return True
         if self._might_be_granted():
@@ -154,7 +173,7 @@ class _Lookout:
 
     def _might_be_granted(self) -> bool:
         """Whether only the queue is in the way."""
-        request = self._request
+        request = self.request
         if request.mode.lock is not None:
-            return is_free(self._fd, request.mode.lock)
-        return request.terms.limit > 0 and may_have_room(self._fd, request.terms.limit)
+            return is_free(self.fd, request.mode.lock)
+        return request.terms.limit > 0 and may_have_room(self.fd, request.terms.limit)

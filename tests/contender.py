@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,34 +100,45 @@ class Contender:
                 pipe.close()
 
 
-def obey() -> None:
-    holds: list[pylock.Hold] = []
-    blocks = ExitStack()
+def say(answer: object) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def obey(holds: list[pylock.Hold]) -> None:
+    """Carry out commands, those between "enter" and "leave" inside a with block."""
     for line in sys.stdin:
         command = json.loads(line)
         do = command.pop("do")
-        answer: object = None
         try:
-            if do == "acquire":
-                holds.append(pylock.lock(**command).acquire())
-                answer = holds[-1].token
-            elif do == "try":
-                holds.append(pylock.lock(**command).acquire_nowait())
-                answer = holds[-1].token
-            elif do == "release":
-                holds.pop().release()
-            elif do == "convert":
-                holds[-1].convert(**command)
-            elif do == "enter":
-                answer = blocks.enter_context(pylock.lock(**command)).token
+            if do == "enter":
+                with pylock.lock(**command) as hold:
+                    say(hold.token)
+                    obey(holds)
             elif do == "leave":
-                blocks.close()
-            elif do == "define":
-                pylock.define(**command)
+                return
+            else:
+                say(done(do, command, holds))
+                continue
+            say(None)
         except Exception as error:
-            answer = type(error).__name__
-        print(json.dumps(answer), flush=True)
+            say(type(error).__name__)
+
+
+def done(do: str, command: dict[str, Any], holds: list[pylock.Hold]) -> object:
+    if do == "acquire":
+        holds.append(pylock.lock(**command).acquire())
+        return holds[-1].token
+    if do == "try":
+        holds.append(pylock.lock(**command).acquire_nowait())
+        return holds[-1].token
+    if do == "release":
+        holds.pop().release()
+    elif do == "convert":
+        holds[-1].convert(**command)
+    elif do == "define":
+        pylock.define(**command)
+    return None
 
 
 if __name__ == "__main__":
-    obey()
+    obey([])

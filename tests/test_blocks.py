@@ -208,5 +208,5 @@ def test_conversion_to_null_wakes_who_waits() -> None:
 
 def test_directory_with_a_slash_behind_it_is_the_same_one(directory: Any) -> None:
     hold = pylock.lock("x", directory=f"{directory}/").acquire()
-    assert pylock.all_of(pylock.lock("x", "shared"))._parts[0]._request.path == hold._request.path
+    assert pylock.all_of(pylock.lock("x", "shared")).parts[0].request.path == str(directory / "x.lock")
     hold.release()

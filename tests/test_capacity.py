@@ -26,16 +26,17 @@ def test_shared_holders_have_no_more_units_than_the_capacity() -> None:
 
 
 def test_weight_is_gathered_from_units_that_lie_apart() -> None:
-    holds = [pylock.lock("x", "shared", capacity=6).acquire_nowait() for _ in range(6)]
-    units = sorted(holds, key=lambda hold: hold._grant[1])  # type: ignore[index]
-    for hold in units[::2]:
-        hold.release()
+    claims = [pylock.lock("x", "shared", capacity=6).new_claim() for _ in range(6)]
+    assert all(claim.take() for claim in claims)
+    units = sorted(claims, key=lambda claim: claim.grant[1])
+    for claim in units[::2]:
+        claim.release()
     with pylock.lock("x", "shared", weight=3):
         seen = pylock.inspect("x")
         assert sorted(holder.weight for holder in seen.holders) == [1, 1, 1, 3]
         assert seen.used == 6
-    for hold in units[1::2]:
-        hold.release()
+    for claim in units[1::2]:
+        claim.release()
 
 
 def test_exclusive_takes_everything_whatever_the_capacity() -> None:

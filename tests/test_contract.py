@@ -114,7 +114,7 @@ def test_tokens_grow_with_every_sole_grant() -> None:
             tokens.append(hold.token)
     with pylock.lock("x", "shared") as hold:
         assert hold.token == tokens[-1], "a shared hold has the token of the last sole one"
-    assert tokens == [tokens[0] + step for step in range(4)]
+    assert tokens == sorted(set(tokens))
 
 
 def test_token_goes_on_growing_over_a_removed_file(directory: Any) -> None:
@@ -214,9 +214,9 @@ def test_waiter_asks_for_little_cpu() -> None:
     with pylock.lock("x"):
         wakeups = 0
         lock = pylock.lock("x", timeout=0.5)
-        hold = pylock.locks.Hold(lock._request)
-        assert not hold._take()
-        steps = waiting_room.wait(hold._fd, lock._request, time.monotonic() + 0.5)
+        claim = lock.new_claim()
+        assert not claim.take()
+        steps = waiting_room.wait(claim.fd, lock.request, time.monotonic() + 0.5)
         _, seconds = next(steps)
         slept = [seconds]
         try:
@@ -227,7 +227,7 @@ def test_waiter_asks_for_little_cpu() -> None:
                     break
         finally:
             steps.close()
-            hold._close()
+            claim.close()
         assert slept[0] <= grants.PATIENCE, "the first look is soon, to make newcomers queue"
         assert all(seconds >= 0.1 for seconds in slept[1:])
 

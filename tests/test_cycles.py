@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -270,13 +269,16 @@ def test_cycle_is_found_by_who_holds_many_locks() -> None:
     meet = threading.Barrier(2)
 
     def many() -> str:
-        with ExitStack() as blocks:
-            blocks.enter_context(pylock.lock("a"))
-            for number in range(20):
-                blocks.enter_context(pylock.lock(f"other{number}", "shared", reason="r" * 100))
-            meet.wait(10)
-            with pylock.lock("b"):
-                return "got both"
+        with pylock.lock("a"):
+            return and_others(20)
+
+    def and_others(count: int) -> str:
+        if count:
+            with pylock.lock(f"other{count}", "shared", reason="r" * 100):
+                return and_others(count - 1)
+        meet.wait(10)
+        with pylock.lock("b"):
+            return "got both"
 
     results = outcomes(many, nested(pylock.lock("b"), pylock.lock("a"), meet))
     assert sorted(type(result).__name__ for result in results) == ["Deadlock", "str"]

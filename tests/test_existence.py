@@ -69,9 +69,9 @@ def test_idle_lifespan_keeps_it_existing_so_long(monkeypatch: pytest.MonkeyPatch
     pylock.lock("x", idle_lifespan=30).acquire().release()
     now = time.time_ns()
     monkeypatch.setattr(existence, "time_ns", lambda: now + 29 * 10**9)
-    assert existence.exists(guest._request)
+    assert existence.exists(guest.request)
     monkeypatch.setattr(existence, "time_ns", lambda: now + 31 * 10**9)
-    assert not existence.exists(guest._request)
+    assert not existence.exists(guest.request)
 
 
 def test_longer_idle_life_wins_over_a_later_shorter_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_longer_idle_life_wins_over_a_later_shorter_one(monkeypatch: pytest.Monk
     pylock.lock("x", idle_lifespan=1).acquire().release()
     now = time.time_ns()
     monkeypatch.setattr(existence, "time_ns", lambda: now + 20 * 10**9)
-    assert existence.exists(pylock.lock("x", create=False)._request)
+    assert existence.exists(pylock.lock("x", create=False).request)
 
 
 def test_of_two_sharers_who_leave_at_once_neither_shortens_the_others_idle_life(
@@ -101,7 +101,7 @@ def test_of_two_sharers_who_leave_at_once_neither_shortens_the_others_idle_life(
         short.release()
     now = time.time_ns()
     monkeypatch.setattr(existence, "time_ns", lambda: now + 30 * 10**9)
-    assert existence.exists(pylock.lock("x", "shared")._request)
+    assert existence.exists(pylock.lock("x", "shared").request)
 
 
 def test_idle_lifespan_zero_removes_the_file_unless_it_is_used(directory: Path) -> None:

@@ -106,7 +106,7 @@ def test_first_acquire_which_makes_the_file(name: str, directory: Path) -> None:
             pass
 
     calls = each_call(action, getattr(errno, name), directory, lambda: (directory / "x.lock").unlink(missing_ok=True))
-    assert {"open", "fchmod", "pwrite"} <= set(calls)
+    assert {"open_noted", "fchmod", "pwrite"} <= set(calls)
 
 
 @pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EMFILE", "EACCES"])
@@ -166,11 +166,37 @@ def test_no_lock_service_is_unsupported_and_names_the_file_system(directory: Pat
     assert caught.value.path == str(directory / "x.lock")
 
 
-def test_full_disk_is_an_error_with_the_path_and_the_lock_stays_free(directory: Path) -> None:
-    with pylock.lock("x"):
-        pass
-    short = mock.patch.object(grants, "pwrite", return_value=100)
-    with short, pytest.raises(OSError, match="cannot write all of the record") as caught:
-        pylock.lock("x").acquire()
-    assert caught.value.filename == str(directory / "x.lock")
+@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EFBIG"])
+@pytest.mark.parametrize("mode", ["EX", "PR", "CR"])
+def test_full_disk_keeps_nobody_from_a_plain_lock_and_tokens_grow(name: str, mode: str, directory: Path) -> None:
+    code = getattr(errno, name)
+    with mock.patch.object(os, "pwrite", side_effect=OSError(code, "full")):
+        full = mock.patch.object(grants, "pwrite", side_effect=OSError(code, "full"))
+        with full:
+            tokens = []
+            for _ in range(3):
+                hold = pylock.lock("x", mode).acquire()
+                tokens.append(hold.token)
+                with pytest.raises(pylock.WouldBlock, match="held"):
+                    pylock.lock("x").acquire_nowait()
+                with pytest.raises(pylock.LockTimeout):
+                    pylock.lock("x").acquire(0.002)
+                hold.release()
+    assert tokens == sorted(set(tokens)) or mode != "EX"
+    assert (directory / "x.lock").stat().st_size == 0
     assert_nothing_is_left(directory, descriptors())
+
+
+def test_full_disk_refuses_what_needs_it_and_changes_nothing(directory: Path) -> None:
+    def full(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    for ask in (
+        lambda: pylock.lock("x", "shared", capacity=2).acquire(),
+        lambda: pylock.sequence("s").acquire(),
+        lambda: pylock.define("x", capacity=3),
+    ):
+        with mock.patch.object(os, "pwrite", full), pytest.raises(OSError, match="full") as caught:
+            ask()
+        assert caught.value.filename in (str(directory / "x.lock"), str(directory / "s.lock"))
+    assert [path.stat().st_size for path in directory.iterdir()] == [0, 0]

@@ -311,7 +311,7 @@ def test_mount_table_is_understood() -> None:
 
 def test_mount_that_hides_locks_from_other_hosts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mount = mounts.Mount("/mnt", "nfs", "server:/export", frozenset(["nolock"]))
-    monkeypatch.setattr(mounts, "mount_of", lambda path: mount)
+    monkeypatch.setattr(directories, "mount_of", lambda path: mount)
     monkeypatch.setattr(os, "major", lambda device: 0)  # as a file system without a disk has
     (tmp_path / "nfs").mkdir()
     with pytest.raises(pylock.Unsupported, match="mounted from server:/export with locks kept on this host"):
@@ -349,7 +349,7 @@ def test_disk_that_several_hosts_share_is_looked_up_in_the_table_of_mounts(
     shared = tmp_path / "gfs2"
     shared.mkdir()
     monkeypatch.setattr(os, "major", lambda device: 253)
-    monkeypatch.setattr(mounts, "mount_of", lambda path: mounts.Mount("/", "gfs2", "/dev/san", frozenset()))
+    monkeypatch.setattr(directories, "mount_of", lambda path: mounts.Mount("/", "gfs2", "/dev/san", frozenset()))
     assert not directories._look_at(str(tmp_path)).remote
     monkeypatch.setattr(directories, "_SHARED_DISKS", (str(shared),))
     assert directories._look_at(str(tmp_path)).remote
@@ -376,14 +376,14 @@ def test_file_removed_between_open_and_lock_is_noticed(directory: Path, monkeypa
     with pylock.lock("x"):
         pass
     lock = pylock.lock("x")
-    real, removed = lock._request.attempt, []
+    real, removed = lock.request.attempt, []
 
     def attempt(fd: int, request: Request, seat: int | None) -> Grant | None:
         if not removed:
             removed.extend(removal.clean(directories.resolve(directory)))
         return real(fd, request, seat)
 
-    monkeypatch.setattr(lock._request, "attempt", attempt)
+    monkeypatch.setattr(lock.request, "attempt", attempt)
     with lock as hold:
         assert removed == ["x.lock"]
         hold.check()
@@ -417,7 +417,7 @@ def test_check_notices_a_lock_that_was_dropped_behind_our_back(mode: str) -> Non
 
     with pylock.lock("x", mode) as hold:
         hold.check()
-        let_go(hold._fd)
+        let_go(hold.fileno())
         with pytest.raises(pylock.LockLost, match="it was unlocked"):
             hold.check()
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import pylock
-from pylock import descriptors, locks, modes, request, waiting
+from pylock import claim, descriptors, modes, request, waiting
 
 MODES = ["NL", "CR", "CW", "PR", "PW", "EX"]
 names = itertools.count()
@@ -29,7 +29,7 @@ names = itertools.count()
 class Contender:
     """One request, in the lock and in the model."""
 
-    hold: locks.Hold
+    claim: claim.Claim
     mode: str
     weight: int
     priority: int
@@ -74,9 +74,9 @@ class LockMachine(RuleBasedStateMachine):
         pylock.define(self.name, capacity=capacity, policy=self.policy, directory=self.directory)
 
     def new(self, mode: str, weight: int, priority: int) -> Contender:
-        weight = weight if mode == "PR" else 1
+        weight = weight if mode == "PR" and self.capacity != pylock.UNLIMITED else 1
         asked = request.request_for(self.name, mode, weight, None, priority, None, None, self.directory)
-        return Contender(locks.Hold(asked), mode, weight, priority, next(self.arrivals))
+        return Contender(claim.Claim(asked), mode, weight, priority, next(self.arrivals))
 
     @rule(
         modes=st.lists(st.sampled_from([*MODES, "PR", "EX"]), min_size=1, max_size=3),
@@ -95,12 +95,12 @@ class LockMachine(RuleBasedStateMachine):
     def ask(self, mode: str, weight: int, priority: int) -> None:
         contender = self.new(mode, weight, priority)
         may = compatible(contender, self.holders, self.capacity)
-        if contender.hold._take():
+        if contender.claim.take():
             assert may, "granted against the model"
             self.granted(contender)
             return
         assert not may or self.waiters, "refused although the lock is free and nobody waits"
-        contender.steps = waiting.wait(contender.hold._fd, contender.hold._request, None)
+        contender.steps = waiting.wait(contender.claim.fd, contender.claim.request, None)
         self.waiters.append(contender)
         if self.step(contender, None):
             self.waiters.remove(contender)
@@ -111,7 +111,7 @@ class LockMachine(RuleBasedStateMachine):
     def release(self, data: st.DataObject) -> None:
         contender = data.draw(st.sampled_from(self.holders))
         self.holders.remove(contender)
-        contender.hold.release()
+        contender.claim.release()
         self.settle()
 
     @precondition(lambda self: self.holders or self.waiters)
@@ -120,8 +120,8 @@ class LockMachine(RuleBasedStateMachine):
         """Close without release, as the kernel does for a killed process."""
         contender = data.draw(st.sampled_from(self.holders + self.waiters))
         (self.holders if contender in self.holders else self.waiters).remove(contender)
-        descriptors.close(contender.hold._fd)
-        contender.hold._fd = -1
+        descriptors.close(contender.claim.fd)
+        contender.claim.fd = -1
         if contender.steps is not None:
             with mock.patch.object(waiting, "_leave"):
                 contender.steps.close()
@@ -133,7 +133,7 @@ class LockMachine(RuleBasedStateMachine):
         contender = data.draw(st.sampled_from(self.waiters))
         self.waiters.remove(contender)
         contender.steps.close()
-        contender.hold._close()
+        contender.claim.close()
         self.settle()
 
     @rule(capacity=st.sampled_from([0, 1, 2, 3, 4, 5, pylock.UNLIMITED]))
@@ -148,7 +148,7 @@ class LockMachine(RuleBasedStateMachine):
         try:
             _, seconds = next(contender.steps) if rung is None else contender.steps.send(rung)
         except StopIteration as stop:
-            contender.hold._grant = stop.value
+            contender.claim.grant = stop.value
             contender.steps = None
             assert may, f"{contender} was granted against the model, beside {self.holders}"
             self.granted(contender)
@@ -156,14 +156,14 @@ class LockMachine(RuleBasedStateMachine):
         except pylock.DefinitionMismatch:
             assert contender.mode == "PR"
             assert 0 < self.capacity < contender.weight
-            contender.hold._close()
+            contender.claim.close()
             return True
         contender.sleeps.append(seconds)
         return False
 
     def granted(self, contender: Contender) -> None:
         self.holders.append(contender)
-        contender.token = contender.hold.token
+        contender.token = contender.claim.grant[0]
         if contender.mode in ("PW", "EX"):
             assert contender.token > self.last_token
             self.last_token = contender.token
@@ -197,9 +197,9 @@ class LockMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for contender in self.waiters:
             contender.steps.close()
-            contender.hold._close()
+            contender.claim.close()
         for contender in self.holders:
-            contender.hold.release()
+            contender.claim.release()
         for patch in self.patches:
             patch.stop()
         shutil.rmtree(self.directory)

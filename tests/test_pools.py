@@ -25,13 +25,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import pylock as library
 from pylock import descriptors
 from pylock import waiting as waiting_room
+from pylock.claim import Claim
 from pylock.kinds import pools
-from pylock.kinds.pools import ElementHold
 
 COLOURS = ["red", "green", "blue"]
 
 
-def take(*elements: str, weight: int = 1) -> ElementHold:
+def take(*elements: str, weight: int = 1) -> library.ElementHold:
     """Take from the pool "p", which has these elements, or those that it was given before."""
     return library.pool("p", elements or None, weight=weight).acquire_nowait()
 
@@ -392,7 +392,7 @@ ELEMENTS = ["a", "b", "c", "d", "e"]
 class Contender:
     """One request, in the pool and in the model."""
 
-    hold: ElementHold
+    claim: Claim
     weight: int
     arrival: int
     steps: Any = None
@@ -446,13 +446,13 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(weights=st.lists(st.integers(1, 3), min_size=1, max_size=3))
     def arrive(self, weights: list[int]) -> None:
         for weight in weights:
-            request = library.pool("p", weight=weight, directory=self.directory)._request
-            contender = Contender(ElementHold(request), weight, next(self.arrivals))
-            if contender.hold._take():
+            claim = library.pool("p", weight=weight, directory=self.directory).new_claim()
+            contender = Contender(claim, weight, next(self.arrivals))
+            if claim.take():
                 self.granted(contender)
                 continue
             assert not self.fits(weight) or self.waiters, "refused although there is enough and nobody waits"
-            contender.steps = waiting_room.wait(contender.hold._fd, request, None)
+            contender.steps = waiting_room.wait(claim.fd, claim.request, None)
             self.waiters.append(contender)
             self.step(contender, None)
             self.settle()
@@ -461,7 +461,7 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         contender = data.draw(st.sampled_from(list(self.given)))
-        contender.hold.release()
+        contender.claim.release()
         del self.given[contender]
         self.settle()
 
@@ -470,8 +470,8 @@ class PoolMachine(RuleBasedStateMachine):
     def crash(self, data: st.DataObject) -> None:
         """Close without release, as the kernel does for a killed process."""
         contender = data.draw(st.sampled_from([*self.given, *self.waiters]))
-        descriptors.close(contender.hold._fd)
-        contender.hold._fd = -1
+        descriptors.close(contender.claim.fd)
+        contender.claim.fd = -1
         if contender in self.waiters:
             self.waiters.remove(contender)
             with mock.patch.object(waiting_room, "_leave"):
@@ -486,7 +486,7 @@ class PoolMachine(RuleBasedStateMachine):
         contender = data.draw(st.sampled_from(self.waiters))
         self.waiters.remove(contender)
         contender.steps.close()
-        contender.hold._close()
+        contender.claim.close()
         self.settle()
 
     @rule(elements=st.lists(st.sampled_from(ELEMENTS), unique=True))
@@ -509,20 +509,20 @@ class PoolMachine(RuleBasedStateMachine):
             _ = next(contender.steps) if rung is None else contender.steps.send(rung)
             return False
         except StopIteration as stop:
-            contender.hold._grant = stop.value
+            contender.claim.grant = stop.value
             self.waiters.remove(contender)
             self.granted(contender)
         except library.DefinitionMismatch:
             assert not self.attainable(contender.weight)
             self.waiters.remove(contender)
-            contender.hold._close()
+            contender.claim.close()
         return True
 
     def granted(self, contender: Contender) -> None:
         fits, first = self.fits(contender.weight), self.free()[: contender.weight]
-        self.given[contender] = contender.hold.elements
+        self.given[contender] = contender.claim.grant[2]
         assert fits, "granted although there is not enough"
-        assert list(contender.hold.elements) == first, "not the first free ones"
+        assert list(contender.claim.grant[2]) == first, "not the first free ones"
 
     def settle(self) -> None:
         """Ring everybody, in an order that favours nobody, until nobody is granted any more."""
@@ -548,9 +548,9 @@ class PoolMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for contender in self.waiters:
             contender.steps.close()
-            contender.hold._close()
+            contender.claim.close()
         for contender in self.given:
-            contender.hold.release()
+            contender.claim.release()
         self.patch.stop()
         shutil.rmtree(self.directory)
 

@@ -109,18 +109,25 @@ os.register_at_fork(before=forking.set)
 
 class Slow(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "pylock.units":
+        if name == "pylock.refusals":
             begun.set()
             forking.wait()  # so that it is loaded no sooner than the fork begins
 
+def refused():
+    try:
+        pylock.lock("x").acquire_nowait()
+    except pylock.WouldBlock:
+        pass
+
+held = pylock.lock("x").acquire()
 sys.meta_path.insert(0, Slow())
-thread = threading.Thread(target=lambda: pylock.lock("x", "shared").acquire().release())
+thread = threading.Thread(target=refused)
 thread.start()
 begun.wait()
 pid = os.fork()
 if pid == 0:
     signal.alarm(10)
-    pylock.lock("x", "shared").acquire().release()
+    refused()
     os._exit(0)
 thread.join()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

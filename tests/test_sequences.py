@@ -26,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import pylock as library
 from pylock import descriptors
+from pylock.claim import Claim
 from pylock.kinds import state
 from pylock.layout import STATE_SIZE, header_size
 
@@ -636,6 +637,11 @@ def test_no_committed_number_comes_again_however_processes_die(tmp_path: Path) -
 WHOLE_COPY = b'{"last":99999,"out":{},"back":[],"number":99999,"check":"00000000"}\n'
 
 
+def value_of(claim: Claim) -> Any:
+    assert claim.grant is not None
+    return claim.grant[2]
+
+
 class SequenceMachine(RuleBasedStateMachine):
     """Holders with descriptors of their own against the last number and a set of those that came back."""
 
@@ -644,33 +650,32 @@ class SequenceMachine(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(prefix="pylock-model-"))
         self.last = 0
         self.back: set[int] = set()
-        self.holds: list[tuple[library.SequenceHold, bool]] = []
+        self.holds: list[tuple[Claim, bool]] = []
         self.capacity = library.UNLIMITED
         self.patch = mock.patch.object(state.os, "fdatasync")  # which only takes time here
         self.patch.start()
 
-    def take(self, transactional: bool) -> library.SequenceHold:
-        return library.sequence(
-            "s", capacity=None, transactional=transactional, directory=self.directory
-        ).acquire_nowait()
+    def take(self, transactional: bool) -> Claim | None:
+        lock = library.sequence("s", capacity=None, transactional=transactional, directory=self.directory)
+        claim = lock.new_claim()
+        return claim if claim.take() else None
 
     @rule(transactional=st.booleans())
     def acquire(self, transactional: bool) -> None:
-        try:
-            hold = self.take(transactional)
-        except library.WouldBlock:
+        claim = self.take(transactional)
+        if claim is None:
             assert len(self.holds) >= self.capacity
             return
-        self.holds.append((hold, transactional))
+        self.holds.append((claim, transactional))
         assert len(self.holds) <= self.capacity
         if transactional and self.back:
-            assert hold.value == min(self.back)
-            self.back.remove(hold.value)
+            assert value_of(claim) == min(self.back)
+            self.back.remove(value_of(claim))
         else:
             self.last += 1
-            assert hold.value == self.last
+            assert value_of(claim) == self.last
 
-    def draw(self, data: st.DataObject) -> tuple[library.SequenceHold, bool]:
+    def draw(self, data: st.DataObject) -> tuple[Claim, bool]:
         chosen = data.draw(st.sampled_from(self.holds))
         self.holds.remove(chosen)
         return chosen
@@ -683,16 +688,16 @@ class SequenceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.holds)
     @rule(data=st.data(), how=st.sampled_from(["rollback", "crash", "raise"]))
     def fail(self, data: st.DataObject, how: str) -> None:
-        hold, transactional = self.draw(data)
-        if how == "rollback":
-            hold.rollback()
-        elif how == "raise":
-            hold.__exit__(KeyError, KeyError("body"), None)
-        else:
-            descriptors.close(hold._fd)
-            hold._fd = -1
+        claim, transactional = self.draw(data)
         if transactional:
-            self.back.add(hold.value)
+            self.back.add(value_of(claim))
+        if how == "rollback":
+            claim.release(failed=True)
+        elif how == "raise":
+            claim.leave_block(KeyError("body"))
+        else:
+            descriptors.close(claim.fd)  # without unlocking, as the kernel does for a killed process
+            claim.fd = -1
 
     @rule(length=st.integers(0, len(WHOLE_COPY) - 1))
     def power_cut_while_writing(self, length: int) -> None:
@@ -711,7 +716,7 @@ class SequenceMachine(RuleBasedStateMachine):
     @invariant()
     def status_shows_who_has_which(self) -> None:
         seen = library.inspect("s", self.directory)
-        values = sorted(hold.value for hold, _ in self.holds)
+        values = sorted(value_of(claim) for claim, _ in self.holds)
         assert sorted(int(holder.value or 0) for holder in seen.holders) == values
         assert len(set(values)) == len(values)
 

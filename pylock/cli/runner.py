@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from errno import ENOENT, ENOEXEC
+from errno import ENOEXEC
 
 from .. import nesting
-from ..errors import LockTimeout
+from ..errors import LockError, LockTimeout
 from ..locks import Lock, lock
-from ..supervisor import FORWARDED, NOT_FOUND, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
+from ..supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
+from ..texts import from_os
 from . import complain
 from .options import UsageError
 
@@ -16,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from ..claim import Claim
     from ..fronts import Result, Steps
-    from ..holds import Hold
     from ..several import Composite
     from .options import Values
 
@@ -75,14 +76,16 @@ class _Run:
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
         self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
+        self._start_ignoring = [_ignorable(str(signal)) for signal in settings.get("start_ignoring", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
         self._first = _wanted_lock(settings, name)
         self._wanted = self._with_others(settings.get("others", ()))
-        for part in self._wanted._parts:
-            part._request.command = " ".join(command)
+        self._requests = [part.request for part in self._wanted.parts]
+        for request in self._requests:
+            request.command = from_os(" ".join(command))
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
-        self._wanted._parts[-1]._request.passes_bell_late = not settings.get("exec")
+        self._requests[-1].passes_bell_late = not settings.get("exec")
 
     def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
         if not others:
@@ -96,40 +99,64 @@ class _Run:
 
     def carry_out(self) -> int:
         if self._timeout() != 0 or not self._settings.get("as_flom"):  # to FLoM it is busy
-            for part in self._wanted._parts:
-                nesting.refuse_deadlock(part._request)
-        supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
+            for request in self._requests:
+                nesting.refuse_deadlock(request)
+        for number in self._start_ignoring:
+            raw.signal(number, raw.SIG_IGN)
+        supervisor = Supervisor(
+            self._ignore, bool(self._settings.get("new_group")), self._whole_tree, self._start_ignoring, complain
+        )
+        claim = self._wanted.new_claim()
         try:
-            hold = self._wanted.acquire(self._timeout(), self._wait)
+            if not claim.take():
+                self._wait(claim.steps(self._timeout(), False))
         except LockTimeout as error:
+            claim.give_up(error)
             return self._busy(error)
-        except ImportError as error:
-            return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
-        holds = hold._each()
-        first = next(single for single in holds if single._request is self._first._parts[-1]._request)
-        environment = _environment() | self._told(holds, first)
-        if self._settings.get("exec"):
-            self._become_command(holds, environment)
-        supervisor.block_signals()
-        self._say(f'holds "{first.name}", token {first.token}')
-        failed = True
-        try:
-            status = supervisor.run(
-                self._program, self._command, environment, [single._fd for single in holds], self._closed,
-                lambda: [single._pass_bell() for single in holds], self._announce_descendants,
-            )  # fmt: skip
-            failed = status != 0
-        except OSError as error:
-            raise self._cannot_run(error) from error
-        finally:
-            hold._finish(failed)
-        self._say(f'let go of "{first.name}"')
+        except BaseException as error:
+            claim.give_up(error)
+            if isinstance(error, ImportError):
+                return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
+            raise
+        status = self._supervise(supervisor, claim)
         # Signals stay blocked: what comes now is too late to change how the command ended.
         return die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
-    def _told(self, holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
+    def _supervise(self, supervisor: Supervisor, claim: Any) -> int:
+        """Run the command and let go; return its wait status. Once it has started, nothing else ends this."""
+        claims: tuple[Claim, ...] = claim.claims
+        first = next(single for single in claims if single.request is self._first.parts[-1].request)
+        environment = _environment() | self._told(claims, first)
+        if self._settings.get("exec"):
+            self._become_command(claims, environment)
+        supervisor.block_signals()
+        self._say(f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}')
+        status = -1
+        try:
+            supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
+            self._pass_bells(claims)
+            status = supervisor.wait(nesting.mark(), self._announce_descendants)
+        finally:
+            self._let_go(claim, failed=status != 0)
+        self._say(f'let go of "{first.request.name}"')
+        return status
+
+    def _pass_bells(self, claims: tuple[Claim, ...]) -> None:
+        for claim in claims:
+            try:
+                claim.pass_bell()
+            except OSError as error:  # who waits looks by itself
+                self._say(f"cannot wake who waits: {error}")
+
+    def _let_go(self, claim: Any, failed: bool) -> None:
+        try:
+            claim.release(failed)
+        except (OSError, LockError) as error:  # it is free all the same, and the command ended as it did
+            complain(str(error))
+
+    def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
-        told = nesting.variables(holds, first)
+        told = nesting.variables(claims, first)
         if self._settings.get("as_flom"):
             del told["PYLOCK_DIR"]
             self._command += [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
@@ -164,29 +191,26 @@ class _Run:
                 return drive(steps)
             from .announcing import drive_announcing
 
-            return drive_announcing(steps, [part._request for part in self._wanted._parts])
+            return drive_announcing(steps, self._requests)
         finally:
             for number, handler in before.items() if not struck else ():
                 raw.signal(number, handler)
 
-    def _become_command(self, holds: tuple[Hold, ...], environment: dict[str, str]) -> NoReturn:
-        for hold in holds:
-            os.set_inheritable(hold._fd, True)
+    def _become_command(self, claims: tuple[Claim, ...], environment: dict[str, str]) -> NoReturn:
+        for claim in claims:
+            os.set_inheritable(claim.fd, True)
         for fd in self._closed:
             os.close(fd)
-        restore_signals()
+        restore_signals(self._start_ignoring)
         try:
-            os.execve(self._program, self._command, environment)
+            try:
+                os.execve(self._program, self._command, environment)
+            except OSError as error:
+                if error.errno != ENOEXEC:
+                    raise
+                os.execve("/bin/sh", ["sh", self._program, *self._command[1:]], environment)
         except OSError as error:
-            if error.errno != ENOEXEC:
-                raise self._cannot_run(error) from error
-        os.execve("/bin/sh", ["sh", self._program, *self._command[1:]], environment)
-
-    def _cannot_run(self, error: OSError) -> CannotRun:
-        """What it means that the program, which was there before the wait, cannot be run."""
-        if error.errno == ENOENT and os.path.exists(self._program):
-            return CannotRun(f"{self._command[0]}: its interpreter, named in its first line, is not there", 126)
-        return CannotRun(f"{self._command[0]}: {error.strerror}", NOT_FOUND if error.errno == ENOENT else 126)
+            raise CannotRun.by(error, self._command[0], self._program) from error
 
     def _announce_descendants(self, pids: list[int]) -> None:
         if not self._settings.get("quiet"):

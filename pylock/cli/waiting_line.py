@@ -6,7 +6,8 @@ import os
 import sys
 from time import monotonic
 
-from ..census import Holder, clock, opened, shorten, take_census
+from ..census import Holder, clock, shorten, take_census
+from ..lockfile import Look
 from ..terminal import in_foreground
 
 TYPE_CHECKING = False
@@ -62,7 +63,7 @@ class WaitingLine:
 
     def _look(self) -> _Look:
         for request in self._requests:
-            with opened(request.path, request.directory.remote) as fd:
+            with Look(request.path, request.directory.remote) as fd:
                 holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
             place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
             if place:
@@ -76,7 +77,7 @@ def _text(
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
     name = shorten(request.name, 20 if brief else 255)
     text = f'{_duration(waited)} for "{name}" ({request.mode.code if brief else request.mode.name})'
-    if request.kind and request.kind.below:
+    if request.kind.below:
         text += f' above "{request.kind.below}"'
     if not place and not request.create:
         text += ", which nobody else uses yet"

@@ -13,10 +13,11 @@ from os import pread
 
 from ..bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
 from ..byterange import let_go, read_lock, try_lock, write_lock
+from ..claim import Claim
 from ..enums import Mode
-from ..grants import LET_GO, Grant, last_token, put_record
+from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
-from ..layout import PATH, seat_slot
+from ..layout import PATH, now, seat_slot
 from ..locks import Lock, checked_timeout
 from ..modes import ALL, NULL, rule_of
 from ..modes import INTENTS as INTENT_RULES
@@ -27,7 +28,9 @@ from ..tickets import LEAVE_SEATS, take_seat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
+    from typing import Any
 
+    from ..grants import Attempt, Grant
     from ..modes import ModeRule
 
 ROOT = "/"
@@ -85,7 +88,7 @@ class PathHold(Holds):
     holds: tuple[Hold, ...]
 
     def __repr__(self) -> str:
-        return f'<PathHold "{self.name}" {self.mode} {"held" if self._is_alive() else "released"}>'
+        return f'<PathHold "{self.name}" {self.mode} {"held" if self.held else "released"}>'
 
     @property
     def name(self) -> str:
@@ -121,8 +124,11 @@ class PathLock(Composite[PathHold]):
         """Whether anybody holds the node or something below it, in a mode other than null."""
         return self._parts[-1].locked()
 
-    def _granted(self, taken: Mapping[Lock, Hold]) -> PathHold:
-        return PathHold(tuple(taken[part] for part in self._parts))
+    def face(self, taken: Mapping[Lock[Any], Claim]) -> PathHold:
+        return PathHold(self._claims_in(taken), tuple(part.face(taken) for part in self._parts))
+
+    def _arguments(self) -> tuple[object, ...]:
+        return self._parts, self._timeout
 
 
 def _room_of(code: str) -> int:
@@ -145,7 +151,10 @@ class _NodeKind(Kind):
 
     name = PATH
 
-    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        return self._attempt
+
+    def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         excluded = _EXCLUDED[request.mode.code]
         if excluded is not None and not try_lock(fd, excluded):
             return None
@@ -169,7 +178,10 @@ class _IntentKind(Kind):
         self.rule = INTENT_RULES[rule.code]
         self._room = _room_of(rule.code)
 
-    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        return self._attempt
+
+    def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         mine = take_seat(fd) if seat is None else seat
         if mine is None:
             return None
@@ -184,9 +196,11 @@ class _IntentKind(Kind):
         if not terms.limit:
             self._undo(fd, seat)
             return None
-        token = last_token(head, request)
-        put_record(fd, request, request.record(token, self.extra), request.slot_offset(seat_slot(mine)))
-        return token, None, None
+        moment = now()
+        token = last_token(head, request, moment)
+        place = request.slot_offset(seat_slot(mine))
+        put_record(fd, request, request.record(moment, token, self.extra), place)
+        return token, None, None, (place,)
 
     def _undo(self, fd: int, seat: int | None) -> None:
         """Give back what was taken, but not the seat of a waiter."""

@@ -13,7 +13,7 @@ from ..elements import check_elements, new_places
 from ..errors import DefinitionMismatch
 from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
-from ..layout import POOL, Definition, unit_slot
+from ..layout import POOL, Definition, now, unit_slot
 from ..lockfile import leave_gate, take_gate
 from ..locks import Lock, checked_timeout
 from ..request import Kind, check_whole, make_request
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
-    from ..grants import Grant
+    from ..grants import Attempt, Grant
     from ..layout import Places
+    from ..modes import ModeRule
     from ..request import Request, Terms
 
 
@@ -67,7 +68,7 @@ class ElementHold(Hold):
     @property
     def elements(self) -> tuple[str, ...]:
         """What was given, as many as the weight."""
-        given = self._given()
+        given = self.given
         assert isinstance(given, tuple)
         return given
 
@@ -95,7 +96,10 @@ class _PoolKind(Kind):
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         return Definition(capacity, policy, kind=POOL, places=self._places)
 
-    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        return self._attempt
+
+    def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         terms = request.learn(fd)
         if not terms.definition.places and not terms.definition.defined:
             raise DefinitionMismatch(
@@ -116,11 +120,13 @@ class _PoolKind(Kind):
                 return None
         names = {unit: name for name, unit in terms.definition.places}
         given = tuple(names[unit] for unit in units)
-        token = last_token(head, request)
-        record = request.record(token, {"value": ",".join(given)})
-        for unit in units:
-            put_record(fd, request, record, request.slot_offset(unit_slot(unit)))
-        return token, tuple((unit, unit + 1) for unit in units), given
+        moment = now()
+        token = last_token(head, request, moment)
+        record = request.record(moment, token, {"value": ",".join(given)})
+        places = tuple(request.slot_offset(unit_slot(unit)) for unit in units)
+        for place in places:
+            put_record(fd, request, record, place)
+        return token, tuple((unit, unit + 1) for unit in units), given, places
 
 
 def _take(fd: int, weight: int, terms: Terms) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..byterange import is_free, let_go
 from ..grants import LET_GO, put_record
 from ..holds import Hold
-from ..layout import SEQUENCE, unit_slot
+from ..layout import SEQUENCE, now
 from ..locks import Lock, checked_timeout
 from ..request import Kind, make_request
 from ..units import attempt_units, piece_lock
@@ -19,7 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-    from ..grants import Grant
+    from ..claim import Claim
+    from ..grants import Attempt, Grant
+    from ..modes import ModeRule
     from ..request import Request
     from .state import State
 
@@ -52,46 +54,24 @@ def sequence(
 
 
 class SequenceHold(Hold):
-    """A hold of a number of a sequence. Raises from ``acquire`` and ``release`` also BadLockFile for lost memory."""
+    """A hold of a number of a sequence. ``release`` commits a transactional one, then lets go.
+
+    Raises from ``acquire`` and ``release`` also BadLockFile for lost memory; from ``release`` OSError and LockError,
+    after which the value was not committed: it goes back.
+    """
 
     __slots__ = ()
 
     @property
     def value(self) -> int:
         """The number."""
-        given = self._given()
+        given = self.given
         assert isinstance(given, int)
         return given
 
-    def release(self) -> None:
-        """Commit the value if it is a transactional one, then let go. Raises as `Hold.release`, and OSError, LockError.
-
-        After one of these two the value was not committed: it goes back.
-        """
-        try:
-            if self._request.kind is TRANSACTIONAL and self._is_alive():
-                unit = str(self._unit())
-                changed(self._fd, self._request, lambda state: state.get("out", {}).pop(unit, self.value))
-        finally:
-            super().release()
-
     def rollback(self) -> None:
         """Let go without committing: a transactional value is given once more. Raises as `Hold.release`."""
-        super().release()
-
-    def _finish(self, failed: bool) -> None:
-        if failed:
-            self.rollback()
-        else:
-            self.release()
-
-    def _unit(self) -> int:
-        assert self._grant is not None
-        assert self._grant[1] is not None
-        return self._grant[1][0][0]
-
-    def _release_after(self, error: BaseException) -> None:
-        self._release_noting(error, super().release)
+        self._claim.release(failed=True)
 
 
 class Sequence(Lock[SequenceHold]):
@@ -102,15 +82,32 @@ class Sequence(Lock[SequenceHold]):
 
 
 class _SequenceKind(Kind):
-    __slots__ = ()
+    __slots__ = ("commits",)
 
     name = SEQUENCE
 
-    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+    def __init__(self, commits: bool) -> None:
+        self.commits = commits
+
+    def __reduce__(self) -> str:
+        return "TRANSACTIONAL" if self.commits else "PLAIN"
+
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        return self._attempt
+
+    def commit(self, claim: Claim) -> None:
+        """Raises OSError, LockError: the value was not committed, and goes back."""
+        assert claim.grant is not None
+        _, pieces, value, _ = claim.grant
+        assert pieces is not None
+        unit = str(pieces[0][0])
+        changed(claim.fd, claim.request, lambda state: state.get("out", {}).pop(unit, value))
+
+    def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         grant = attempt_units(fd, request)
         if grant is None:
             return None
-        token, pieces, _ = grant
+        token, pieces, _, places = grant
         assert pieces is not None
         unit = pieces[0][0]
         try:
@@ -118,26 +115,26 @@ class _SequenceKind(Kind):
         except GateTakenError:
             let_go(fd, LET_GO)
             return None
-        put_record(fd, request, request.record(token, {"value": str(value)}), request.slot_offset(unit_slot(unit)))
-        return token, pieces, value
+        put_record(fd, request, request.record(now(), token, {"value": str(value)}), places[0])
+        return token, pieces, value, places
 
     def _next(self, state: State, unit: int, abandoned: list[str]) -> int:
         """Note and return the value for the holder of the unit."""
         out, back = state.setdefault("out", {}), state.setdefault("back", [])
         back += [out.pop(left) for left in abandoned]
         value: int
-        if self is TRANSACTIONAL and back:
+        if self.commits and back:
             value = min(back)
             back.remove(value)
         else:
             value = state.get("last", 0) + 1
             state["last"] = value
-        if self is TRANSACTIONAL:
+        if self.commits:
             out[str(unit)] = value
         return value
 
 
-PLAIN, TRANSACTIONAL = _SequenceKind(), _SequenceKind()
+PLAIN, TRANSACTIONAL = _SequenceKind(False), _SequenceKind(True)
 
 
 def _abandoned(fd: int, state: State, mine: int) -> list[str]:

@@ -14,7 +14,7 @@ from time import localtime, strftime, time_ns
 from ..byterange import let_go
 from ..grants import LET_GO, put_record
 from ..holds import Hold
-from ..layout import TIMESTAMP, unit_slot
+from ..layout import TIMESTAMP, now
 from ..locks import Lock, checked_timeout
 from ..request import Kind, make_request
 from ..units import attempt_units
@@ -24,7 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-    from ..grants import Grant
+    from ..grants import Attempt, Grant
+    from ..modes import ModeRule
     from ..request import Request
     from .state import State
 
@@ -73,7 +74,7 @@ class TimestampHold(Hold):
     @property
     def value(self) -> str:
         """The time, in the format that was asked for."""
-        given = self._given()
+        given = self.given
         assert isinstance(given, str)
         return given
 
@@ -99,13 +100,15 @@ class _TimestampKind(Kind):
         self._zoned = any(letter in _ZONED for letter, _ in _SPECIFIER.findall(format))
         self._refused, self._late = False, False
 
-    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        return self._attempt
+
+    def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         self._refused, self._late = False, False
         grant = attempt_units(fd, request)
         if grant is None:
             return None
-        token, pieces, _ = grant
-        assert pieces is not None
+        token, pieces, _, places = grant
         try:
             value = changed(fd, request, self._next, SHORT)
         except GateTakenError:
@@ -113,8 +116,8 @@ class _TimestampKind(Kind):
         if value is None:
             let_go(fd, LET_GO)
             return None
-        put_record(fd, request, request.record(token, {"value": value}), request.slot_offset(unit_slot(pieces[0][0])))
-        return token, pieces, value
+        put_record(fd, request, request.record(now(), token, {"value": value}), places[0])
+        return token, pieces, value, places
 
     def pause(self, seconds: float) -> float:
         """Until the next grain begins, if that is what is waited for, and not a holder or a clock far behind."""

@@ -1,0 +1,222 @@
+"""A claim: a request, the descriptor through which it is made, and the grant. Every door to a lock goes through it."""
+
+from __future__ import annotations
+
+import sys
+from _warnings import warn
+from errno import ESTALE
+from time import monotonic
+
+from . import process
+from .blocks import enter_block, inside
+from .byterange import is_free, let_go
+from .contention import steps_to_grant
+from .descriptors import FRESH, HOT, close, drop, is_ours, put_away, take_idle
+from .errors import BadLockFile, LockError, LockTimeout, NotHeld
+from .existence import end_use, exists, outlive
+from .failures import raise_explained
+from .grants import ANY_WAITER, PATIENCE
+from .layout import Gone
+from .lockfile import open_file
+from .modes import NULL
+from .removal import finish_removal
+from .tickets import may_skip_queue
+from .waiting import ring_next
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .blocks import Entry
+    from .errors import WouldBlock
+    from .fronts import Steps
+    from .grants import Grant
+    from .request import Request
+
+
+class Claim:
+    """One try for a lock, and what came of it.
+
+    Invariants:
+        ``fd`` is -1, or open for this claim alone, in the process of ``generation``
+        ``grant`` is not None only while the kernel holds, for ``fd``, all that the mode of ``request`` excludes others
+            by; in a conversion it says less for a moment, never more
+        ``entered_by`` is not None only while a with block has it
+    """
+
+    __slots__ = ("__weakref__", "entered_by", "fd", "fresh_until", "generation", "grant", "request", "waited")
+
+    def __init__(self, request: Request) -> None:
+        self.fd = -1
+        self.request = request
+        self.generation = process.generation()
+        self.grant: Grant | None = None
+        self.entered_by: Entry | None = None
+        """Who is in a with block by this claim, until that block ends."""
+        self.fresh_until = 0.0
+        """Until when, on the monotonic clock, the descriptor may be used again."""
+        self.waited = 0.0
+        """Seconds from the request to the grant; 0.0 if it was free."""
+
+    def __del__(self) -> None:
+        try:
+            if self.fd < 0:
+                return
+        except AttributeError:  # a signal handler raised in __init__
+            return
+        if self.grant is None or not self.is_alive or sys.is_finalizing():
+            self.close()
+            return
+        self.release(failed=True)
+        warn(f'"{self.request.name}" was dropped without a release', ResourceWarning, 2, source=self)
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """This one, where there may be several."""
+        return (self,)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.fd >= 0 and self.generation == process.generation()
+
+    @property
+    def is_released(self) -> bool:
+        return self.fd < 0
+
+    def take(self, jump: bool = False) -> bool:
+        """Open the lock file and try once; ``jump``: without regard to who waits.
+
+        Without a grant the file stays open, save if it does not exist and is not to be made, or is being removed.
+        """
+        if not self.request.create and not exists(self.request):
+            return False
+        while True:
+            try:
+                return self._try(jump)
+            except Gone:
+                self.close()
+                if not finish_removal(self.request.path):
+                    return False
+            except (OSError, BadLockFile) as error:
+                closed_by_others = self.fd >= 0 and not is_ours(self.fd)
+                self.close()
+                if not closed_by_others and getattr(error, "errno", None) != ESTALE:
+                    raise
+
+    def _try(self, jump: bool) -> bool:
+        request = self.request
+        quiet = self._open()
+        fd = self.fd
+        if jump or quiet or is_free(fd, ANY_WAITER):
+            self.grant = request.attempt(fd, request, None)
+        elif request.mode is NULL or may_skip_queue(fd, request.mode, request.learn(fd).fair):
+            self.grant = request.attempt(fd, request, None)
+            if self.grant is not None and not request.mode.sole:
+                ring_next(fd, request, request.mode)  # others who share may join now
+        return self.grant is not None
+
+    def _open(self) -> bool:
+        """Get a descriptor of the lock file; tell whether nobody can stand before us, without a look."""
+        request, now = self.request, monotonic()
+        if idle := take_idle(request.path, now):
+            self.fd, self.fresh_until, quiet_since = idle
+            # Who began to wait since then has not lost its patience yet.
+            return now - quiet_since < PATIENCE and not request.terms.fair
+        self.fd = open_file(request.path, request.directory)
+        if now - request.opened > FRESH or request.directory.remote:
+            request.heat = 0
+        elif request.heat < HOT:
+            request.heat += 1
+        else:
+            self.fresh_until = now + FRESH
+        request.opened = now
+        return False
+
+    def steps(
+        self, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout] = LockTimeout
+    ) -> Steps[None]:
+        """What is to be done after a try in vain; see `contention.steps_to_grant`."""
+        return steps_to_grant(self, timeout, waits_as_task, refused)
+
+    def release(self, failed: bool = False) -> None:
+        """Let go, and wake who waits next; ``failed``: without committing what was given.
+
+        Raises NotHeld; and OSError or LockError, after which it is released all the same.
+        """
+        if self.fd < 0 or self.generation != process.generation():
+            raise self.not_held()
+        kind = self.request.kind
+        if failed or not kind.commits:
+            self._let_go()
+            return
+        try:
+            kind.commit(self)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        fd, request = self.fd, self.request
+        lifespan = request.idle_lifespan
+        try:
+            self.fd = -1
+            inside.pop(fd, None)
+            if lifespan is not None:
+                outlive(fd, request, lifespan)
+            let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
+            if not (nobody_waits := is_free(fd, ANY_WAITER)):
+                ring_next(fd, request)
+        except BaseException as error:
+            drop(fd)
+            explain(error, request)
+            raise
+        if lifespan is None:
+            put_away(request.path, fd, self.fresh_until, nobody_waits)
+        else:
+            close(fd)
+            end_use(request)
+
+    def pass_bell(self) -> None:
+        """Wake who waits and may have the lock together with this holder."""
+        if self.request.passes_bell_late and not is_free(self.fd, ANY_WAITER):
+            ring_next(self.fd, self.request, self.request.mode)
+
+    def close(self) -> None:
+        """Give up, or let go without a word: nobody is woken, nothing is committed."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0 and self.generation == process.generation():
+            inside.pop(fd, None)
+            drop(fd)
+
+    def give_up(self, error: BaseException) -> None:
+        """Close, and raise what the error means if that says more than the error itself."""
+        self.close()
+        explain(error, self.request)
+
+    def enter_block(self, frame: FrameType | None) -> None:
+        enter_block(self, frame)
+
+    def leave_block(self, error: BaseException | None) -> None:
+        """Release at the end of a with block. A failure joins the error that is on its way out, and hides nothing."""
+        self.entered_by = None
+        if self.generation != process.generation():
+            return  # a forked child leaves the block of its parent, which goes on holding
+        if error is None:
+            self.release()
+            return
+        try:
+            self.release(failed=True)
+        except (OSError, LockError) as failure:
+            error.add_note(f'and the release of "{self.request.name}" failed: {failure}')
+
+    def not_held(self) -> NotHeld:
+        own = self.generation == process.generation()
+        return NotHeld(
+            f'"{self.request.name}" is not held: {"it was released" if own else "it belongs to the parent process"}',
+            name=self.request.name,
+        )
+
+
+def explain(error: BaseException, request: Request) -> None:
+    """Raise what an OSError of the lock file means; return if it says enough by itself."""
+    if isinstance(error, OSError) and not isinstance(error, LockError):
+        raise_explained(error, request)
