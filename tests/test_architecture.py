@@ -15,7 +15,8 @@ from contender import ROOT
 PACKAGE = ROOT / "pylock"
 
 LAYERS = [
-    "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
+    "harmless", "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts",
+    "directories",
     "layout", "failures", "lockfile", "headers", "tickets", "grants", "units", "elements", "bells", "removal",
     "agreement", "request", "waiting", "blocks", "census", "nesting", "survival", "existence", "deadlocks",
     "contention", "conversion", "holds", "locks", "several", "kinds", "definitions", "survey", "terminal",

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import PYLOCK, Running, environment, pylock
+from command import Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
@@ -237,42 +237,6 @@ def test_man_page_has_every_option() -> None:
     for command in commands.ALL:
         for option in command.options:
             assert option.long.replace("-", r"\-") in page
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_a_script(shell: str) -> None:
-    script = pylock("completion", shell).stdout
-    assert "busy-exit-code" in script
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-
-
-def test_bash_completes_commands_and_options() -> None:
-    script = pylock("completion", "bash").stdout
-    ask = "COMP_WORDS=(pylock run --busy); COMP_CWORD=2; _pylock; echo ${COMPREPLY[@]}"
-    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
-    assert done.stdout == "--busy-exit-code\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [
-        ("run bui", "build"),
-        ("run --quiet bui", "build"),
-        ("run --reason bui", ""),
-        ("run -d bui", ""),
-        ("set bui", "build"),
-    ],
-)
-def test_bash_completes_names_but_not_the_values_of_options(words: str, completed: str) -> None:
-    with library.lock("build"):
-        pass
-    script = f'pylock() {{ {shlex.join(PYLOCK)} "$@"; }}\n{pylock("completion", "bash").stdout}'
-    ask = f"COMP_WORDS=(pylock {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _pylock; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(
-        ["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True, env=environment()
-    )
-    assert done.stdout == f"{completed}\n"
 
 
 @pytest.mark.parametrize(

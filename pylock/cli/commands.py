@@ -63,8 +63,12 @@ COMPLETION = Command(
     "completion",
     "bash|zsh|fish",
     "Print a completion script for the shell.",
-    "pylock.cli.manual:print_completion",
-    (HELP,),
+    "pylock.cli.completion:print_completion",
+    (
+        Option("answer", "", help="what the script asks: what may follow the words behind --, a line each"),
+        Option("line", "", "LINE", "the same for a line of bash, behind -- its COMP_WORDBREAKS"),
+        HELP,
+    ),
 )
 MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock.cli.manual:print_man_page", (HELP,))
 

@@ -71,6 +71,14 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
     },
     "init": {OPTIONS: (("pylock init /srv/locks --group batch", "for the members of one group"),)},
     "clean": {OPTIONS: (("pylock clean --dry-run", "see first"),)},
+    "completion": {
+        OPTIONS: (
+            ("pylock completion bash > ~/.bash_completion", "or eval it in ~/.bashrc; in zsh behind compinit"),
+            ("pylock completion fish | source", "in config.fish"),
+            ("pylock completion --answer -- run --mode ''", "the modes"),
+            ("pylock completion --line 'pylock run --mode=' -- ' =:'", "the same, as bash asks for it"),
+        ),
+    },
     "flom": {
         flom.RESOURCE: (
             ("pylock flom -r 'licence[5]' -q 2 -- ./simulate", "2 of 5 units"),
