@@ -38,7 +38,11 @@ INIT = Command(
     "DIR",
     "Make a lock directory that several users share.",
     "pylock.cli.admin:make_directory",
-    (Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"), HELP),
+    (
+        Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"),
+        Option("force", "f", help="open an existing one to more users; as root, also one that is another user's"),
+        HELP,
+    ),
 )
 CLEAN = Command(
     "clean",

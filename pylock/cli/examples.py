@@ -69,7 +69,12 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock check /srv/locks --timeout 3", "a server that is slower is away"),
         ),
     },
-    "init": {OPTIONS: (("pylock init /srv/locks --group batch", "for the members of one group"),)},
+    "init": {
+        OPTIONS: (
+            ("pylock init /srv/locks --group batch", "for the members of one group"),
+            ("pylock init /srv/locks --force", "from now on for everybody"),
+        )
+    },
     "clean": {OPTIONS: (("pylock clean --dry-run", "see first"),)},
     "completion": {
         OPTIONS: (

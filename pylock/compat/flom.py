@@ -14,7 +14,6 @@ The lock has the whole of it as its name, so that A[5] and A[8] are two resource
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from configparser import ConfigParser
@@ -95,12 +94,13 @@ def quantity(text: str) -> int:
 
 
 def socket_directory(path: str) -> str:
-    """Return the lock directory that stands for a daemon's socket, made if need be. Raises OSError."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
-    return path
+    """Return the lock directory that stands for a daemon's socket, made if need be.
+
+    Raises LockError for one that is not to be trusted, OSError, ValueError.
+    """
+    from ..new_directory import make_private
+
+    return make_private(path)
 
 
 def _whole(text: str) -> int:
