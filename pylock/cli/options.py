@@ -134,12 +134,16 @@ def _store(values: Values, option: Option, text: str) -> None:
         values[option.name] = value
 
 
+MOST_SECONDS = 1.7e308
+"""A number that is no float any more cannot be reckoned with."""
+
+
 def seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
+    if not 0 <= value <= MOST_SECONDS:
         raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30")
     return value
 
