@@ -1,0 +1,46 @@
+"""What comes from others is printed harmless."""
+
+from __future__ import annotations
+
+import pytest
+from command import pylock
+
+import pylock as library
+from pylock.harmless import harmless
+
+EVIL = "a\x1b]0;owned\x07\n\r\u202ez\x9b"
+
+
+@pytest.mark.parametrize("text", ["plain", "naïve 日本", ""])
+def test_printable_text_stays_as_it_is(text: str) -> None:
+    assert harmless(text) == text
+
+
+def test_what_moves_hides_rings_or_turns_round_is_spelled_out() -> None:
+    assert harmless(EVIL) == "a\\x1b]0;owned\\x07\\n\\r\\u202ez\\x9b"
+    assert harmless("\udcff") == "\\udcff"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("status", EVIL),
+        ("status", "--json"),
+        ("set", EVIL, "-c", "1"),
+        ("set", f"pool{EVIL}", "--elements", f"{EVIL},b"),
+        ("clean", "--dry-run"),
+        ("clean",),
+        ("run", EVIL, "--verbose", "--reason", EVIL, "--", "true"),
+        ("run", f"pool{EVIL}", "--any-of", EVIL, "--", EVIL),
+        ("completion", "--answer", "--", "status", ""),
+        ("completion", EVIL),
+        (EVIL,),
+    ],
+)
+def test_no_command_prints_a_name_raw(words: tuple[str, ...]) -> None:
+    library.lock(EVIL, reason=EVIL).acquire().release()
+    done = pylock(*words)
+    for line in (done.stdout + done.stderr).split("\n"):
+        assert line.isprintable()
+    assert "Traceback" not in done.stderr
