@@ -17,7 +17,7 @@ from pylock.cli import commands, completion
 
 TRAPS = ("$(touch trap)", "`touch trap`", "(touch trap)", "; touch trap", "*", "\\", "~root", "!!")
 """Names that some shell would make something of, were they not quoted."""
-NAMES = ("build", "a b", 'it\'s "so"', "host:job", *TRAPS)
+NAMES = ("build", "a b", 'it\'s "so"', "host:job", "wow!build", *TRAPS)
 
 
 @pytest.fixture
@@ -204,10 +204,13 @@ def test_installation_has_the_scripts_and_the_man_page_where_they_are_looked_for
         installed = {str(file).rpartition("share/")[2]: file for file in metadata.files("pylock-fcntl") or ()}
     except metadata.PackageNotFoundError:
         pytest.skip("pylock is not installed here")
-    for file in ("bash-completion/completions/pylock", "zsh/site-functions/_pylock", "man/man1/pylock.1"):
-        assert Path(installed[file].locate()).is_file()
-    fish = Path(installed["fish/vendor_completions.d/pylock.fish"].locate())
-    assert fish.read_text() == completion.script("fish")
+    for file in (
+        "bash-completion/completions/pylock",
+        "zsh/site-functions/_pylock",
+        "fish/vendor_completions.d/pylock.fish",
+        "man/man1/pylock.1",
+    ):
+        assert "pylock" in Path(installed[file].locate()).read_text()
 
 
 @pytest.mark.usefixtures("named")
@@ -241,6 +244,7 @@ def test_fish_completes_commands_options_values_and_names(tmp_path: Path) -> Non
         "pylock run build ": ["--"],
         "pylock run build -- pylock st": ["status"],
         "pylock run build -- cat some": ["some settings"],
+        "pylock run build -- 'x; pylock' statu": [],
         'pylock status "(touch trap)" (touch trap) b': [],
     }
     script = "pylock completion fish | source; for line in $argv; complete -C $line; echo; end"

@@ -204,6 +204,8 @@ def test_nearest_line_counts_and_a_later_folder_does_not(settings: tuple[str, st
 @pytest.mark.parametrize("path", ["/tmp/locks", "/var/tmp/a/b", "/dev/shm/locks", "/run/user/1000/locks"])
 def test_directories_that_are_cleaned_by_custom_are_warned_of(path: str, settings: tuple[str, str]) -> None:
     assert sweepers.sweeper_of(path, settings)
+    Path(settings[0], "a.conf").write_text("D /tmp 1777 root root -\n")
+    assert sweepers.sweeper_of(path, settings)
     Path(settings[0], "a.conf").write_text(f"D /tmp 1777 root root -\nx {path}\n")
     assert sweepers.sweeper_of(path, settings) is None
 
