@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TRIES = 50
 """Of the gate, a millisecond each; without it the end of the life is written all the same."""
+_LONGEST = 1e10
+"""Seconds of an idle life: three centuries are for ever."""
 _LOOK = 0.1
 """Seconds between two looks: nobody knows of those who wait for a lock to exist, so that nobody can ring for them."""
 
@@ -47,7 +49,7 @@ def outlive(fd: int, request: Request, lifespan: float) -> None:
     """Let the lock, which is still held through fd, exist for so many seconds from now, unless it does longer."""
     if not lifespan:
         return
-    end = time_ns() // 1000 + int(lifespan * 1_000_000)
+    end = time_ns() // 1000 + int(min(lifespan, _LONGEST) * 1_000_000)
     gate = take_gate(fd, _TRIES)  # so that of two sharers who leave at once neither shortens the other's
     try:
         if end > _end_of_life(fd, request):

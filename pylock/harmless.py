@@ -1,6 +1,4 @@
-"""Text from files, file names and other processes, made fit to be printed."""
-
-from __future__ import annotations
+"""Text from a file, a file name or another process, as it may be printed."""
 
 
 def harmless(text: str) -> str:

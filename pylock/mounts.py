@@ -6,9 +6,20 @@ import os
 
 REMOTE_TYPES = frozenset((
     "9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "pvfs2",
-    "smb3", "smbfs",
+    "smb3", "smbfs", "virtiofs",
 ))  # fmt: skip
 """File systems on which other hosts can hold the same lock, so that records must be synced to be seen."""
+
+OWN_LOCKS_TYPES = frozenset((
+    "9p", "vboxsf", "virtiofs", "fuse.bindfs", "fuse.blobfuse", "fuse.blobfuse2", "fuse.cryfs", "fuse.curlftpfs",
+    "fuse.encfs", "fuse.gcsfuse", "fuse.geesefs", "fuse.gocryptfs", "fuse.goofys", "fuse.mountpoint-s3", "fuse.rclone",
+    "fuse.s3fs", "fuse.securefs", "fuse.sshfs",
+))  # fmt: skip
+"""File systems that keep locks in the kernel of who mounts them, so that each mount has its own.
+
+FUSE passes locks on only to a program that asks for them, which these do not. Source: fuse(4), fuse_lowlevel.h of
+libfuse, FUSE_CAP_POSIX_LOCKS. As a rule the same goes for folders that a virtual machine shares with its host.
+"""
 
 
 class Mount:
@@ -25,7 +36,12 @@ class Mount:
 
     @property
     def remote(self) -> bool:
-        return self.type in REMOTE_TYPES or self.type.startswith("fuse.")
+        return self.type in REMOTE_TYPES or self.type == "fuse" or self.type.startswith("fuse.")
+
+    @property
+    def has_locks_of_its_own(self) -> bool:
+        """Whether, as a rule, who comes by another mount of the same files does not see the locks of this one."""
+        return self.type in OWN_LOCKS_TYPES
 
     @property
     def locks_stay_on_this_host(self) -> bool:

@@ -15,8 +15,9 @@ from contender import ROOT
 PACKAGE = ROOT / "pylock"
 
 LAYERS = [
-    "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts", "directories",
-    "layout", "failures", "lockfile", "headers", "tickets", "grants", "units", "elements", "bells", "removal",
+    "harmless", "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts",
+    "directories", "layout", "failures", "lockfile", "headers", "new_directory", "tickets", "grants", "units",
+    "elements", "bells", "removal",
     "agreement", "request", "waiting", "blocks", "census", "nesting", "survival", "existence", "deadlocks",
     "contention", "conversion", "holds", "locks", "several", "kinds", "definitions", "survey", "terminal",
     "descendants", "supervisor", "signames", "running", "__init__", "compat", "cli", "__main__",

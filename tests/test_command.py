@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import PYLOCK, Running, environment, pylock
+from command import Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
-from pylock.cli import admin, commands, examples, fitness, manual, options
+from pylock.cli import admin, commands, examples, manual, options
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:
@@ -123,60 +123,6 @@ def test_clean_removes_idle_files_and_keeps_the_rest(directory: Path) -> None:
     assert sorted(entry.name for entry in directory.iterdir()) == ["defined.lock", "held.lock"]
 
 
-def test_check_proves_exclusion_and_leaves_nothing(directory: Path) -> None:
-    done = pylock("check", str(directory))
-    assert done.returncode == 0, done.stdout
-    assert "two processes exclude each other" in done.stdout
-    assert done.stdout.endswith(f"{directory} is fit for locks\n")
-    assert list(directory.iterdir()) == []
-
-
-def test_check_looks_at_the_directory_that_locks_would_be_in(tmp_path: Path) -> None:
-    done = pylock("check", env=environment(PYLOCK_DIR="locks"), cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (125, "")
-    assert "must be an absolute path" in done.stderr
-
-
-def test_check_tells_of_a_peer_that_is_lost_meanwhile(directory: Path) -> None:
-    done = pylock("check", str(directory), "--peer", "sh -c 'echo refused'")
-    assert done.returncode == 1
-    assert "the lock was not handed over: it ended without a word" in done.stdout
-    assert done.stdout.endswith("is NOT fit for locks\n")
-
-
-def test_check_does_not_hang_with_the_file_system(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who looks is a child, and here one that never answers."""
-    start = fitness._start
-    monkeypatch.setattr(fitness, "_start", lambda words: start(["sleep", "60"]))
-    (finding,) = fitness._look(str(directory), 0.05)
-    assert not finding.fit
-    assert "no answer within 0.05 s" in finding.what
-
-
-def test_check_with_a_peer_that_is_another_command(directory: Path) -> None:
-    done = pylock(
-        "check",
-        str(directory),
-        "--peer",
-        "env",
-        env=environment(PATH=os.path.dirname(sys.executable) + ":" + os.environ["PATH"]),
-    )
-    assert done.returncode == 0, done.stdout
-    assert "this host and 'env' exclude each other" in done.stdout
-
-
-def test_check_tells_what_is_wrong(tmp_path: Path) -> None:
-    absent = pylock("check", str(tmp_path / "absent"))
-    assert (absent.returncode, "is not a directory" in absent.stdout) == (1, True)
-    open_to_all = tmp_path / "open"
-    open_to_all.mkdir()
-    open_to_all.chmod(0o777)
-    done = pylock("check", str(open_to_all))
-    assert done.returncode == 1
-    assert "not sticky" in done.stdout
-    assert f"what to do: chmod +t {open_to_all}" in done.stdout
-
-
 def test_signals_lists_what_can_be_ignored() -> None:
     lines = pylock("signals").stdout.splitlines()
     assert " 15 SIGTERM" in lines
@@ -237,42 +183,6 @@ def test_man_page_has_every_option() -> None:
     for command in commands.ALL:
         for option in command.options:
             assert option.long.replace("-", r"\-") in page
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_a_script(shell: str) -> None:
-    script = pylock("completion", shell).stdout
-    assert "busy-exit-code" in script
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-
-
-def test_bash_completes_commands_and_options() -> None:
-    script = pylock("completion", "bash").stdout
-    ask = "COMP_WORDS=(pylock run --busy); COMP_CWORD=2; _pylock; echo ${COMPREPLY[@]}"
-    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
-    assert done.stdout == "--busy-exit-code\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [
-        ("run bui", "build"),
-        ("run --quiet bui", "build"),
-        ("run --reason bui", ""),
-        ("run -d bui", ""),
-        ("set bui", "build"),
-    ],
-)
-def test_bash_completes_names_but_not_the_values_of_options(words: str, completed: str) -> None:
-    with library.lock("build"):
-        pass
-    script = f'pylock() {{ {shlex.join(PYLOCK)} "$@"; }}\n{pylock("completion", "bash").stdout}'
-    ask = f"COMP_WORDS=(pylock {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _pylock; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(
-        ["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True, env=environment()
-    )
-    assert done.stdout == f"{completed}\n"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 import sys
 
 from ..errors import LockError
+from ..harmless import harmless
 from .options import UsageError, parse
 
 TYPE_CHECKING = False
@@ -56,11 +57,16 @@ def console() -> NoReturn:
 def complain(text: str) -> int:
     """Say what is wrong, and return the exit status for it."""
     try:
-        sys.stderr.write(f"pylock: {text}\n")
+        sys.stderr.write(f"pylock: {_lines(text)}\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):  # standard error is closed: there is nobody to tell
         pass
     return FAILED
+
+
+def _lines(text: str) -> str:
+    """What is said, harmless line by line."""
+    return "\n".join(map(harmless, text.split("\n")))
 
 
 def _die_of(signal: int) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import replace
+from shlex import quote
 from shutil import get_terminal_size
 
 from .. import signames
+from ..census import shorten
 from ..definitions import define
 from ..directories import absolute, resolve
+from ..harmless import harmless
 from ..layout import UNLIMITED
 from ..survey import LockStatus, inspect, status
 from . import complain
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 1.0
 DRAIN_SECONDS = 0.1
+_NO_ID = 2**32 - 1
+"""What chown(2) takes for no group at all; numbers of groups are below."""
 
 
 def _at_most_one(operands: list[str], what: str) -> str | None:
@@ -100,7 +104,7 @@ def change_definition(values: Values, operands: list[str]) -> int:
     if changes:
         define(name, directory=directory, **changes)
     affected = replace(before, definition=inspect(name, directory).definition)
-    print(f'"{name}": {_changes(before, affected)}')
+    print(f'"{harmless(name)}": {harmless(_changes(before, affected))}')
     print(_effect(affected))
     if affected.holders or affected.waiters:
         print(as_table((affected,), affected.path))
@@ -149,27 +153,28 @@ def _drain(name: str, directory: str | None) -> None:
 
 
 def make_directory(values: Values, operands: list[str]) -> int:
+    from ..new_directory import make_shared
+
     path = absolute(_exactly_one(operands, "DIR"))
     group = values.get("group")
-    gid = -1
-    if group is not None:
-        import grp
-
-        try:
-            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-        except KeyError:
-            raise UsageError(f"there is no group {group!r}") from None
     mode = 0o1777 if group is None else 0o2770
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        if not os.path.isdir(path) or os.path.islink(path):
-            raise
-    os.chown(path, -1, gid)
-    os.chmod(path, mode)
-    print(f"{path}: mode {mode:04o}, for {'everybody' if group is None else f'group {group}'}")
-    print(f"use it with: export PYLOCK_DIR={path}")
+    make_shared(path, mode, -1 if group is None else _number_of_group(group), force="force" in values)
+    print(f"{harmless(path)}: mode {mode:04o}, for {'everybody' if group is None else f'group {harmless(group)}'}")
+    print(f"use it with: export PYLOCK_DIR={harmless(quote(path))}")
     return 0
+
+
+def _number_of_group(group: str) -> int:
+    """Return the number of a group given by name or number. Raises UsageError."""
+    import grp
+
+    try:
+        return grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):
+        number = int(group) if group.isascii() and group.isdigit() and len(group) < 11 else _NO_ID
+    if number >= _NO_ID:
+        raise UsageError(f"there is no group {shorten(group)!r}")
+    return number
 
 
 def clean_directory(values: Values, operands: list[str]) -> int:
@@ -179,12 +184,13 @@ def clean_directory(values: Values, operands: list[str]) -> int:
     dry_run = bool(values.get("dry_run"))
     count = 0
     for name in clean(where, dry_run):
-        print(f"{'would remove' if dry_run else 'removed'} {name}")
+        print(f"{'would remove' if dry_run else 'removed'} {harmless(name)}")
         count += 1
     if where.remote:
-        print(f"lock files stay: {where.path} is on {where.mount.type}, where other hosts may still be opening them")
+        stay = f"lock files stay: {where.path} is on {where.mount.type}, where other hosts may still be opening them"
+        print(harmless(stay))
     if not count:
-        print(f"nothing to remove in {where.path}")
+        print(f"nothing to remove in {harmless(where.path)}")
     return 0
 
 

@@ -38,7 +38,11 @@ INIT = Command(
     "DIR",
     "Make a lock directory that several users share.",
     "pylock.cli.admin:make_directory",
-    (Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"), HELP),
+    (
+        Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"),
+        Option("force", "f", help="open an existing one to more users; as root, also one that is another user's"),
+        HELP,
+    ),
 )
 CLEAN = Command(
     "clean",
@@ -63,8 +67,12 @@ COMPLETION = Command(
     "completion",
     "bash|zsh|fish",
     "Print a completion script for the shell.",
-    "pylock.cli.manual:print_completion",
-    (HELP,),
+    "pylock.cli.completion:print_completion",
+    (
+        Option("answer", "", help="what the script asks: what may follow the words behind --, a line each"),
+        Option("line", "", "LINE", "the same for a line of bash, behind -- its COMP_WORDBREAKS"),
+        HELP,
+    ),
 )
 MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock.cli.manual:print_man_page", (HELP,))
 

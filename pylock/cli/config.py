@@ -13,7 +13,7 @@ from ..bytemap import LAST_PRIORITY
 from ..layout import POLICIES, UNLIMITED
 from ..modes import ALL, rule_of
 from ..signames import ignorable
-from .options import UsageError
+from .options import MOST_SECONDS, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .options import Values
 
     Check = Callable[[Any], bool]
+
+
+MOST_BYTES = 1 << 20
+"""Of a settings file; a device would never end."""
 
 
 def load_settings(files: list[str]) -> Values:
@@ -38,19 +42,25 @@ def _read(path: str) -> Values:
 
     try:
         with open(path, "rb") as file:
-            tables = tomllib.load(file)
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise UsageError(f"{path}: is larger than {MOST_BYTES} bytes; name a settings file in TOML")
+        text = raw.decode()
+        return _Reader(path, text).settings(tomllib.loads(text))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UsageError(f"{path}: is nested too deeply") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise UsageError(f"{path}: {error}") from None
-    return _Reader(path).settings(tables)
 
 
 class _Reader:
     """Checks the tables of one file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, text: str) -> None:
         self._path = path
+        self._text = text
 
     def settings(self, tables: dict[str, object]) -> Values:
         settings: Values = {}
@@ -75,7 +85,7 @@ class _Reader:
                 raise self._wrong(f"{name}.{key}", key, f"is not a key of [{name}]; use {', '.join(known)}")
             target, check, expected = known[key]
             if not check(value):
-                raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {value!r}")
+                raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {_brief(value)}")
             values[target] = tuple(value) if isinstance(value, list) else value
         if values.get("capacity") == "unlimited":
             values["capacity"] = UNLIMITED
@@ -85,15 +95,20 @@ class _Reader:
         return UsageError(f"{self._path}:{self._line_of(key)}: {where} {what}")
 
     def _line_of(self, key: str) -> int:
-        with open(self._path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.split("=")[0].strip(" []\t\n\"'").rpartition(".")[2] == key:
-                    return number
+        for number, line in enumerate(self._text.splitlines(), 1):
+            if line.split("=")[0].strip(" []\t\n\"'").rpartition(".")[2] == key:
+                return number
         return 1
 
 
+def _brief(value: object) -> str:
+    from ..census import shorten
+
+    return shorten(repr(value))
+
+
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _is_whole(least: int, most: int) -> Check:
@@ -117,11 +132,13 @@ def _ignorable_all(signals: object) -> None:
     if not isinstance(signals, list):
         raise TypeError
     for signal in signals:
+        if isinstance(signal, bool) or not isinstance(signal, int | str):
+            raise TypeError
         ignorable(signal)
 
 
 def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
 
 
 def _is_flag(value: object) -> bool:
@@ -137,7 +154,7 @@ _POLICY: _Key = ("policy", POLICIES.__contains__, " or ".join(POLICIES))
 _CAPACITY: _Key = ("capacity", _is_capacity, 'a whole number or "unlimited"')
 _KEYS: dict[str, dict[str, _Key]] = {
     "resource": {
-        "name": ("name", _is_text, "a text"),
+        "name": ("name", _is_text, "a text without NUL"),
         "mode": ("mode", _accepted_by(rule_of), f"a mode: {', '.join(rule.name for rule in ALL)}"),
         "timeout": ("timeout", _is_seconds, "a number of seconds"),
         "create": ("create", _is_flag, "true or false"),
@@ -146,8 +163,8 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "capacity": _CAPACITY,
         "policy": _POLICY,
         "priority": ("priority", _is_whole(-LAST_PRIORITY, LAST_PRIORITY), "a whole number from -63 to 63"),
-        "reason": ("reason", _is_text, "a text"),
-        "directory": ("directory", _is_text, "a path"),
+        "reason": ("reason", _is_text, "a text without NUL"),
+        "directory": ("directory", _is_text, "a path without NUL"),
     },
     "monitor": {
         "ignored_signals": ("ignore_signals", _accepted_by(_ignorable_all), 'a list of signals such as ["SIGTERM"]'),

@@ -69,8 +69,21 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock check /srv/locks --timeout 3", "a server that is slower is away"),
         ),
     },
-    "init": {OPTIONS: (("pylock init /srv/locks --group batch", "for the members of one group"),)},
+    "init": {
+        OPTIONS: (
+            ("pylock init /srv/locks --group batch", "for the members of one group"),
+            ("pylock init /srv/locks --force", "from now on for everybody"),
+        )
+    },
     "clean": {OPTIONS: (("pylock clean --dry-run", "see first"),)},
+    "completion": {
+        OPTIONS: (
+            ("pylock completion bash > ~/.bash_completion", "or eval it in ~/.bashrc; in zsh behind compinit"),
+            ("pylock completion fish | source", "in config.fish"),
+            ("pylock completion --answer -- run --mode ''", "the modes"),
+            ("pylock completion --line 'pylock run --mode=' -- ' =:'", "the same, as bash asks for it"),
+        ),
+    },
     "flom": {
         flom.RESOURCE: (
             ("pylock flom -r 'licence[5]' -q 2 -- ./simulate", "2 of 5 units"),

@@ -1,4 +1,4 @@
-"""Help texts, the man page and shell completion, all from the table in `commands`."""
+"""Help texts and the man page, all from the table in `commands`."""
 
 from __future__ import annotations
 
@@ -105,75 +105,3 @@ def man_page() -> str:
 def _troff(text: str) -> str:
     text = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
     return text if not text.startswith(".") else rf"\&{text}"
-
-
-def print_completion(values: Values, operands: list[str]) -> int:
-    writers = {"bash": _bash, "zsh": _zsh, "fish": _fish}
-    if len(operands) != 1 or operands[0] not in writers:
-        raise UsageError(f"completion needs one of {', '.join(writers)}")
-    print(writers[operands[0]]())
-    return 0
-
-
-def _words(command: Command, with_value: bool = False) -> str:
-    """The options of the command, or those that are followed by a value."""
-    options = [option for option in command.options if option.metavar or not with_value]
-    longs = [f"--{option.long}" for option in options]
-    return " ".join([*longs, *(f"-{option.short}" for option in options if option.short)])
-
-
-_NAMES = 'pylock status --json 2>/dev/null | sed -n \'s/^      "name": "\\(.*\\)",$/\\1/p\''
-
-
-_NAMED = "run|status|set"
-"""The commands whose operand is the name of a lock."""
-
-
-def _bash() -> str:
-    cases = "\n".join(
-        f"    {command.name}) words='{_words(command)}' valued='{_words(command, True)}' ;;" for command in _ALL
-    )
-    return f"""_pylock() {{
-  local words valued word current=${{COMP_WORDS[COMP_CWORD]}}
-  if [ "$COMP_CWORD" = 1 ]; then
-    COMPREPLY=($(compgen -W '{" ".join(command.name for command in _ALL)} --help --version' -- "$current")); return
-  fi
-  for word in "${{COMP_WORDS[@]:2:COMP_CWORD-2}}"; do
-    [ "$word" = -- ] && return  # the command to run: files
-  done
-  case ${{COMP_WORDS[1]}} in
-{cases}
-  esac
-  case " $valued " in *" ${{COMP_WORDS[COMP_CWORD-1]}} "*) return ;; esac  # a value: files
-  case ${{COMP_WORDS[1]}}:$current in
-    *:-*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
-    {":*|".join(_NAMED.split("|"))}:*) COMPREPLY=($(compgen -W "$({_NAMES})" -- "$current")) ;;
-  esac
-}}
-complete -o default -F _pylock pylock"""
-
-
-def _zsh() -> str:
-    return f"autoload -U +X bashcompinit && bashcompinit\n{_bash()}"
-
-
-def _fish() -> str:
-    ours = "not contains -- -- (commandline -opc)"  # what follows is the command to run
-    names = f"__fish_seen_subcommand_from {_NAMED.replace('|', ' ')}; and {ours}"
-    lines = [
-        f"complete -c pylock -f -n '{ours}; and not __fish_seen_subcommand_from check init clean'",
-        f"complete -c pylock -n '{names}' -a '({_quoted(_NAMES)})'",
-    ]
-    for command in _ALL:
-        lines.append(f"complete -c pylock -n __fish_use_subcommand -a {command.name} -d '{_quoted(command.help)}'")
-        seen = f"__fish_seen_subcommand_from {command.name}; and {ours}"
-        for option in command.options:
-            short = f" -s {option.short}" if option.short else ""
-            value = " -r" if option.metavar else ""
-            lines.append(f"complete -c pylock -n '{seen}' -l {option.long}{short}{value} -d '{_quoted(option.help)}'")
-    return "\n".join(lines)
-
-
-def _quoted(text: str) -> str:
-    """As it stands between apostrophes in fish."""
-    return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -75,7 +75,6 @@ def parse(command: Command, words: list[str]) -> tuple[Values, list[str], list[s
     if "--" in words:
         place = words.index("--")
         words, rest = words[:place], words[place + 1 :]
-    longs = {option.long: option for option in command.options}
     shorts = {option.short: option for option in command.options if option.short}
     values: Values = {}
     operands: list[str] = []
@@ -84,7 +83,7 @@ def parse(command: Command, words: list[str]) -> tuple[Values, list[str], list[s
         word = queue.pop(0)
         if word.startswith("--"):
             name, equals, text = word[2:].partition("=")
-            option = longs.get(name) or _abbreviated(name, longs, command)
+            option = named(name, command)
             if equals and not option.metavar:
                 raise UsageError(f"--{option.long} takes no value")
             _store(values, option, text if equals else _value_of(option, f"--{option.long}", queue))
@@ -103,8 +102,10 @@ def parse(command: Command, words: list[str]) -> tuple[Values, list[str], list[s
     return values, operands, rest
 
 
-def _abbreviated(name: str, longs: dict[str, Option], command: Command) -> Option:
-    found = [option for long, option in longs.items() if name and long.startswith(name)]
+def named(name: str, command: Command) -> Option:
+    """Return the option of this long name, which may be cut short. Raises UsageError."""
+    found = [option for option in command.options if name and option.long.startswith(name)]
+    found = [option for option in found if option.long == name] or found
     if len(found) == 1:
         return found[0]
     if found:
@@ -133,12 +134,16 @@ def _store(values: Values, option: Option, text: str) -> None:
         values[option.name] = value
 
 
+MOST_SECONDS = 1.7e308
+"""A number that is no float any more cannot be reckoned with."""
+
+
 def seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
+    if not 0 <= value <= MOST_SECONDS:
         raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30")
     return value
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 
 from ..census import Contender, Holder, Waiter, shorten
+from ..harmless import harmless
 from ..layout import UNLIMITED
 from ..survey import LockStatus
 
@@ -18,16 +19,17 @@ _COMMAND_WIDTH = 40
 def as_table(locks: tuple[LockStatus, ...], directory: str) -> str:
     """Return a table with a row for each holder and waiter, and one for each lock that has neither."""
     if not locks:
-        return f"no locks in {directory}"
+        return f"no locks in {harmless(directory)}"
     rows: list[tuple[str, ...]] = [_HEAD]
     for lock in locks:
         rows += _rows(lock, time.time())
     for column in (_HEAD.index(name) for name in reversed(_MAY_BE_EMPTY)):
         if not any(row[column] for row in rows[1:]):
             rows = [row[:column] + row[column + 1 :] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    shown = [tuple(map(harmless, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown
     )
 
 

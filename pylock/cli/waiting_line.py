@@ -7,6 +7,7 @@ import sys
 from time import monotonic
 
 from ..census import Holder, clock, shorten, take_census
+from ..harmless import harmless
 from ..lockfile import Look
 from ..terminal import in_foreground
 
@@ -87,7 +88,7 @@ def _text(
         text += ", which is closed"
     if holders:
         text += _held_briefly(holders) if brief else _held(holders)
-    return f"pylock: {text}" if brief else f"pylock: waiting {text}"
+    return harmless(f"pylock: {text}" if brief else f"pylock: waiting {text}")
 
 
 def _held(holders: tuple[Holder, ...]) -> str:

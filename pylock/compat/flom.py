@@ -14,7 +14,6 @@ The lock has the whole of it as its name, so that A[5] and A[8] are two resource
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from configparser import ConfigParser
@@ -30,13 +29,16 @@ KEY_FILES = ("/etc/flom.conf", "~/.flom")
 """Read one after the other, where there are any, before the one that is named by hand."""
 MODES = tuple(rule.code for rule in ALL)
 
+_MOST_DIGITS = 18
+_NUMBER = rf"([0-9]{{1,{_MOST_DIGITS}}})"
+_WHOLE = re.compile(rf"\s*[-+]?[0-9]{{1,{_MOST_DIGITS}}}\s*")
 _WORD = "[A-Za-z][A-Za-z0-9]*"
 _SIMPLE = re.compile(rf"{_WORD}|{DEFAULT_RESOURCE}")
-_NUMERIC = re.compile(rf"{_WORD}\[(\d+)\]")
+_NUMERIC = re.compile(rf"{_WORD}\[{_NUMBER}\]")
 _SET = re.compile(rf"{_WORD}(\.{_WORD})+")
 _HIERARCHICAL = re.compile(rf"(/{_WORD})+")
-_SEQUENCE = re.compile(rf"_([sS])_{_WORD}\[(\d+)\]")
-_TIMESTAMP = re.compile(r"_[tT]_(.+)\[(\d+)\]")
+_SEQUENCE = re.compile(rf"_([sS])_{_WORD}\[{_NUMBER}\]")
+_TIMESTAMP = re.compile(rf"_[tT]_(.+)\[{_NUMBER}\]")
 
 
 def settings_of(resource: str, mode: str, quantity: int) -> Settings:
@@ -95,19 +97,19 @@ def quantity(text: str) -> int:
 
 
 def socket_directory(path: str) -> str:
-    """Return the lock directory that stands for a daemon's socket, made if need be. Raises OSError."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
-    return path
+    """Return the lock directory that stands for a daemon's socket, made if need be.
+
+    Raises LockError for one that is not to be trusted, OSError, ValueError.
+    """
+    from ..new_directory import make_private
+
+    return make_private(path)
 
 
 def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a whole number") from None
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text[:_MOST_DIGITS]!r} is not a whole number of at most {_MOST_DIGITS} digits")
+    return int(text)
 
 
 def _signals(text: str) -> tuple[str, ...]:
