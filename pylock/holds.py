@@ -94,10 +94,10 @@ class Hold:
         try:
             self._fd = -1
             inside.pop(fd, None)
-            if request.idle_lifespan is not None:
+            if request.renews:
                 from .existence import end_use, outlive
 
-                outlive(fd, request, request.idle_lifespan)
+                outlive(fd, request)
             let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
             if not (nobody_waits := is_free(fd, ANY_WAITER)):
                 _ring_next(fd, request)
@@ -105,11 +105,11 @@ class Hold:
             close(fd)
             explain(error, request)
             raise
-        if request.idle_lifespan is None:
-            put_away(request.path, fd, self._fresh_until, nobody_waits)
-        else:
+        if request.renews:
             close(fd)
             end_use(request)
+        else:
+            put_away(request.path, fd, self._fresh_until, nobody_waits)
 
     def convert(self, mode: Mode | str, timeout: float | None = None) -> None:
         """Change the mode of this hold in place, waiting for those who are in the way, before all who queue.
@@ -237,6 +237,10 @@ class Hold:
         try:
             quiet = self._open()
             fd = self._fd
+            if request.renews:
+                from .existence import begin_use
+
+                begin_use(fd, request)
             if jump or quiet or is_free(fd, ANY_WAITER):
                 self._grant = request.attempt(fd, request, None)
             elif self._may_skip_queue():
