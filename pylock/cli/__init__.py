@@ -55,12 +55,17 @@ def console() -> NoReturn:
 
 def complain(text: str) -> int:
     """Say what is wrong, and return the exit status for it."""
-    try:
-        sys.stderr.write(f"pylock: {text}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):  # standard error is closed: there is nobody to tell
-        pass
+    tell(f"pylock: {text}")
     return FAILED
+
+
+def tell(line: str) -> None:
+    """Write a line to standard error, if there is somebody to tell."""
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # it is closed
+        pass
 
 
 def _die_of(signal: int) -> int:

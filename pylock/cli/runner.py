@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..fronts import Result, Steps
     from ..holds import Hold
     from ..several import Composite
+    from .flom import Ways
     from .options import Values
 
 DEFAULT_NAME = "default"
@@ -72,6 +73,7 @@ class _Run:
 
     def __init__(self, settings: Values, name: str, command: list[str]) -> None:
         self._settings = settings
+        self._flom: Ways | None = settings.get("as_flom")
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
         self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
@@ -81,6 +83,7 @@ class _Run:
         self._wanted = self._with_others(settings.get("others", ()))
         for part in self._wanted._parts:
             part._request.command = " ".join(command)
+            part._request.renews |= self._flom is not None
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
         self._wanted._parts[-1]._request.passes_bell_late = not settings.get("exec")
 
@@ -95,7 +98,7 @@ class _Run:
         return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
-        if self._timeout() != 0 or not self._settings.get("as_flom"):  # to FLoM it is busy
+        if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
             for part in self._wanted._parts:
                 nesting.refuse_deadlock(part._request)
         supervisor = Supervisor(self._ignore, bool(self._settings.get("new_group")), self._whole_tree)
@@ -125,14 +128,19 @@ class _Run:
             hold._finish(failed)
         self._say(f'let go of "{first.name}"')
         # Signals stay blocked: what comes now is too late to change how the command ended.
-        return die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+        if not os.WIFSIGNALED(status):
+            return os.waitstatus_to_exitcode(status)
+        if self._flom and self._flom.overlooks(os.WTERMSIG(status), supervisor.received):
+            return 0
+        return die_of(os.WTERMSIG(status))
 
     def _told(self, holds: tuple[Hold, ...], first: Hold) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
         told = nesting.variables(holds, first)
-        if self._settings.get("as_flom"):
+        if self._flom:
             del told["PYLOCK_DIR"]
-            self._command += [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
+            given = [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
+            self._command += self._flom.arguments(given)
         return told
 
     def _busy(self, error: LockTimeout) -> int:
@@ -140,6 +148,8 @@ class _Run:
         if self._settings.get("skip_if_busy"):
             self._say(f"skipped: {error}")
             return 0
+        if self._flom:
+            self._flom.say_refused(error.exists)
         complain(str(error))
         busy = int(self._settings.get("busy_exit_code", BUSY))
         return busy if error.exists else int(self._settings.get("absent_exit_code", busy))
