@@ -459,6 +459,12 @@ def test_key_file_counts_until_the_command_line_says_otherwise(home: Path) -> No
     assert flom("-c", str(other), "--", "true").returncode == 96
 
 
+def test_key_file_may_have_spaces_and_comments(home: Path) -> None:
+    (home / ".flom").write_text("\n # mine\n  [Resource]\n  Name = A[3]\n\tQuantity =2\n\n  # two\nTimeout= 70 \n")
+    expected = {"[Resource]/Name='A[3]'", "[Resource]/Quantity=2", "[Resource]/Timeout=70"}
+    assert expected <= set(output("-V", "--", "true").splitlines())
+
+
 def test_timeout_for_ever_wins_over_a_key_file(home: Path) -> None:
     (home / ".flom").write_text("[Resource]\nTimeout=0\n")
     assert "[Resource]/Timeout=-1" in output("-V", "-o", "-1", "--", "true").splitlines()

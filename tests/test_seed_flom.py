@@ -1,7 +1,6 @@
 """FLoM's page on schedulers, from its first line to its last, with the command ``flom`` as it is installed.
 
 The issue that it describes; its two transcripts, typed into a shell with job control; what it concludes for Jenkins.
-The command of the second one cleans up when it is told to, where the page has one that sleeps for a day.
 """
 
 from __future__ import annotations
@@ -144,11 +143,11 @@ def test_lock_is_held_until_the_command_has_cleaned_up(way: str, home: Path) -> 
     assert run_pylock("flom", "-o", "0", "--", "true").returncode == 0
 
 
-def test_command_that_is_started_anew_by_a_spawned_group_keeps_the_lock_with_flom() -> None:
-    """TERM to the group of flom does not reach a command in another one; with the option it goes on undisturbed."""
+def test_command_in_a_group_of_its_own_goes_on_undisturbed() -> None:
+    """What Jenkins sends reaches only those who have not been spawned in new process groups."""
     words = ("setsid", "-w", "sh", "-c", "echo started; read line; echo done")
     job = Running("flom", "--ignore-signal=SIGTERM", "--", *words, stdin=subprocess.PIPE)
     assert job.line() == "started"
-    job.signal(signal.SIGTERM)
+    job.signal_group(signal.SIGTERM)
     assert run_pylock("flom", "-o", "0", "--", "true").returncode == 98
     assert job.end() == (0, "done\n", "")

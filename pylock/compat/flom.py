@@ -296,7 +296,7 @@ def read_key_file(path: str) -> Settings:
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their capitals
     try:
         with open(path, encoding="utf-8") as file:
-            parser.read_file(file)
+            parser.read_string("\n".join(map(str.strip, file)))  # an indented line begins a key of its own, as there
     except (ConfigError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
     settings: Settings = {}
