@@ -60,8 +60,6 @@ def begin_use(fd: int, request: Request) -> None:
 
 def outlive(fd: int, request: Request) -> None:
     """Let the lock, which is still held through fd, exist for its idle life from now on."""
-    if request.idle_lifespan == 0:
-        return
     gate = take_gate(fd, _TRIES)  # so that of two sharers who leave at once neither shortens the other's
     try:
         _, longest, turns = _life(fd, request)

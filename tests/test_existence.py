@@ -135,6 +135,24 @@ def test_lifespan_is_not_forgotten_while_somebody_uses_the_lock(
     assert existence.exists(pylock.lock("x", create=False)._request)
 
 
+def test_life_that_begins_while_an_earlier_one_is_forgotten_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, take_gate, meanwhile = Clock(monkeypatch), existence.take_gate, []
+    pylock.lock("x", idle_lifespan=1).acquire().release()
+    clock.go_on(2)
+
+    def take_gate_after_another_use(fd: int, tries: int) -> bool:
+        if not meanwhile:
+            meanwhile.append("used")
+            pylock.lock("x", idle_lifespan=30).acquire().release()
+        return take_gate(fd, tries)
+
+    monkeypatch.setattr(existence, "take_gate", take_gate_after_another_use)
+    pylock.lock("x", idle_lifespan=1).acquire().release()
+    assert meanwhile
+    clock.go_on(29)
+    assert existence.exists(pylock.lock("x", create=False)._request)
+
+
 def test_lifespan_may_be_as_long_as_a_number_can_be() -> None:
     pylock.lock("x", idle_lifespan=1e305).acquire().release()
     pylock.lock("x", create=False).acquire_nowait().release()

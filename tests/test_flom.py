@@ -371,6 +371,11 @@ def test_verbose_prints_the_settings_in_the_order_of_flom(home: Path) -> None:
     assert "[Daemon]/UnicastPort=28015" in printed
 
 
+def test_settings_are_printed_before_the_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    assert flom("-V", "--", "echo", "out").stdout.endswith("\n[TLS]/TlsCheckPeerId=0\nout\n")
+
+
 def test_version_is_asked_for_by_a_small_letter() -> None:
     done = flom("-v", "--", "echo", "not run")
     assert done.stdout.startswith("pylock ")
@@ -566,10 +571,10 @@ def test_executable_finds_an_interpreter_whose_path_has_spaces(home: Path, tmp_p
 
 
 def test_install_replaces_its_own_executable_and_no_other(executable: Path, home: Path) -> None:
-    assert executable.stat().st_mode & 0o777 == 0o755
     before = executable.stat().st_ino
-    assert flom("--install", str(executable.parent)).returncode == 0
+    assert flom("--install", str(executable.parent), umask=0o077).returncode == 0
     assert executable.stat().st_ino != before
+    assert executable.stat().st_mode & 0o777 == 0o755
     assert [entry.name for entry in executable.parent.iterdir()] == ["flom"]
     executable.write_text("#!/bin/sh\necho the real one\n")
     done = flom("--install", str(executable.parent))

@@ -66,6 +66,15 @@ def test_rotating_pool_begins_each_search_one_element_further() -> None:
         assert [hold.element for hold in map(hold_for_a_moment, [pool] * 4)] == ["c", "a", "c", "c"]
 
 
+def test_search_in_vain_does_not_turn_a_pool() -> None:
+    elements = [*"abcde"]
+    pool = library.pool("p", elements, rotate=True, idle_lifespan=60)
+    assert hold_for_a_moment(pool).element == "a"
+    with library.pool("p", elements, weight=5), pytest.raises(library.WouldBlock):
+        pool.acquire_nowait()
+    assert hold_for_a_moment(pool).element == "b"
+
+
 def test_rotating_pool_begins_again_once_nobody_used_it() -> None:
     pool = library.pool("p", ["a", "b", "c"], rotate=True)
     assert [hold.element for hold in map(hold_for_a_moment, [pool] * 2)] == ["a", "a"]
