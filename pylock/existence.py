@@ -13,6 +13,7 @@ from time import monotonic, time_ns
 from .byterange import is_free
 from .census import ANYBODY, opened
 from .enums import Mode
+from .grants import put_record
 from .headers import parse_line
 from .layout import LIFE_SLOT, SLOT_SIZE
 from .lockfile import leave_gate, take_gate
@@ -53,9 +54,11 @@ def begin_use(fd: int, request: Request) -> None:
     if _life(fd, request) == _NO_LIFE or not _is_over(fd, request):
         return
     if take_gate(fd, _TRIES):
-        if _is_over(fd, request):
-            _write(fd, request, *_NO_LIFE)
-        leave_gate(fd)
+        try:
+            if _is_over(fd, request):
+                _write(fd, request, *_NO_LIFE)
+        finally:
+            leave_gate(fd)
 
 
 def outlive(fd: int, request: Request) -> None:
@@ -115,4 +118,4 @@ def _whole(value: object) -> int:
 
 def _write(fd: int, request: Request, until: int, lifespan: int, turns: int) -> None:
     line = f'{{"until":{until},"lifespan":{lifespan},"turns":{turns}}}'
-    os.pwrite(fd, line.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))
+    put_record(fd, request, line.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))
