@@ -13,7 +13,7 @@ from .byterange import is_free, let_go
 from .contention import steps_to_grant
 from .descriptors import FRESH, HOT, close, drop, is_ours, put_away, take_idle
 from .errors import BadLockFile, LockError, LockTimeout, NotHeld
-from .existence import end_use, exists, outlive
+from .existence import begin_use, end_use, exists, outlive
 from .failures import raise_explained
 from .grants import ANY_WAITER, PATIENCE
 from .layout import Gone
@@ -107,6 +107,8 @@ class Claim:
         request = self.request
         quiet = self._open()
         fd = self.fd
+        if request.renews:
+            begin_use(fd, request)
         if jump or quiet or is_free(fd, ANY_WAITER):
             self.grant = request.attempt(fd, request, None)
         elif request.mode is NULL or may_skip_queue(fd, request.mode, request.learn(fd).fair):
@@ -156,12 +158,11 @@ class Claim:
 
     def _let_go(self) -> None:
         fd, request = self.fd, self.request
-        lifespan = request.idle_lifespan
         try:
             self.fd = -1
             inside.pop(fd, None)
-            if lifespan is not None:
-                outlive(fd, request, lifespan)
+            if request.renews:
+                outlive(fd, request)
             let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
             if not (nobody_waits := is_free(fd, ANY_WAITER)):
                 ring_next(fd, request)
@@ -169,11 +170,11 @@ class Claim:
             drop(fd)
             explain(error, request)
             raise
-        if lifespan is None:
-            put_away(request.path, fd, self.fresh_until, nobody_waits)
-        else:
+        if request.renews:
             close(fd)
             end_use(request)
+        else:
+            put_away(request.path, fd, self.fresh_until, nobody_waits)
 
     def pass_bell(self) -> None:
         """Wake who waits and may have the lock together with this holder."""

@@ -1,7 +1,8 @@
 """Whether a lock exists for those who are not to create it: somebody uses it, or its idle life is not over yet.
 
-Who releases with an idle lifespan leaves in the file until when the lock goes on existing. Where that is 0, the file
-is removed.
+The file says until when the lock exists unused, and for how long: each release of a request that renews begins that
+time anew, the longest that a use asked for since the lock began to exist. What is over is forgotten by the next use.
+With an idle lifespan of 0 the file is removed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from time import monotonic, time_ns
 
 from .byterange import ANYBODY, is_free
+from .grants import put_record
 from .headers import parse_line
 from .layout import LIFE_SLOT, SLOT_SIZE
 from .lockfile import Look, is_being_removed, leave_gate, take_gate
@@ -22,17 +24,16 @@ if TYPE_CHECKING:
 
 _TRIES = 50
 """Of the gate, a millisecond each; without it the end of the life is written all the same."""
-_LONGEST = 1e10
-"""Seconds of an idle life: three centuries are for ever."""
+_LONGEST = 100 * 366 * 86400 * 1_000_000
+"""Of an idle life, in microseconds; as good as for ever, and short enough to be written down."""
+_NO_LIFE = 0, 0, 0
 _LOOK = 0.1
 """Seconds between two looks: nobody knows of those who wait for a lock to exist, so that nobody can ring for them."""
 
 
 def exists(request: Request) -> bool:
     with Look(request.path, request.directory.remote) as fd:
-        if fd < 0 or is_being_removed(fd):
-            return False
-        return not is_free(fd, ANYBODY) or _end_of_life(fd, request) > time_ns() // 1000
+        return fd >= 0 and not is_being_removed(fd) and not _is_over(fd, request)
 
 
 def until_it_exists(request: Request, deadline: float | None) -> Steps[bool]:
@@ -45,15 +46,26 @@ def until_it_exists(request: Request, deadline: float | None) -> Steps[bool]:
     return True
 
 
-def outlive(fd: int, request: Request, lifespan: float) -> None:
-    """Let the lock, which is still held through fd, exist for so many seconds from now, unless it does longer."""
-    if not lifespan:
+def begin_use(fd: int, request: Request) -> None:
+    """Before the lock opened as fd is taken: forget an earlier life of it, if that is over."""
+    if _life(fd, request) == _NO_LIFE or not _is_over(fd, request):
         return
-    end = time_ns() // 1000 + int(min(lifespan, _LONGEST) * 1_000_000)
+    if take_gate(fd, _TRIES):
+        try:
+            if _is_over(fd, request):
+                _write(fd, request, *_NO_LIFE)
+        finally:
+            leave_gate(fd)
+
+
+def outlive(fd: int, request: Request) -> None:
+    """Let the lock, which is still held through fd, exist for its idle life from now on."""
     gate = take_gate(fd, _TRIES)  # so that of two sharers who leave at once neither shortens the other's
     try:
-        if end > _end_of_life(fd, request):
-            os.pwrite(fd, f'{{"until":{end}}}'.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))
+        _, longest, turns = _life(fd, request)
+        lifespan = int(min(max(longest, (request.idle_lifespan or 0) * 1_000_000), _LONGEST))
+        if lifespan:
+            _write(fd, request, time_ns() // 1000 + lifespan, lifespan, turns)
     finally:
         if gate:
             leave_gate(fd)
@@ -61,11 +73,37 @@ def outlive(fd: int, request: Request, lifespan: float) -> None:
 
 def end_use(request: Request) -> None:
     """After the release: remove the file if its idle life is nothing. Where other hosts see it, it stays."""
-    if not request.idle_lifespan and not request.directory.remote:
+    if request.idle_lifespan == 0 and not request.directory.remote:
         remove_if_idle(request.path)
 
 
-def _end_of_life(fd: int, request: Request) -> int:
+def turn(fd: int, request: Request) -> int:
+    """Return how many turns were counted since the lock began to exist."""
+    return _life(fd, request)[2]
+
+
+def count_turn(fd: int, request: Request) -> None:
+    """Count one more. Call it under the gate."""
+    until, lifespan, turns = _life(fd, request)
+    _write(fd, request, until, lifespan, turns + 1)
+
+
+def _is_over(fd: int, request: Request) -> bool:
+    """Whether the lock does not exist any more: nobody uses it, and its idle life has ended."""
+    return is_free(fd, ANYBODY) and _life(fd, request)[0] <= time_ns() // 1000
+
+
+def _life(fd: int, request: Request) -> tuple[int, int, int]:
+    """Until when the lock exists unused; the lifespan that each release begins anew, in microseconds; turns taken."""
     fields = parse_line(os.pread(fd, SLOT_SIZE, request.slot_offset(LIFE_SLOT))) or {}
-    until = fields.get("until")
-    return until if isinstance(until, int) else 0
+    until, lifespan, turns = (fields.get(key) for key in ("until", "lifespan", "turns"))
+    return _whole(until), _whole(lifespan), _whole(turns)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _write(fd: int, request: Request, until: int, lifespan: int, turns: int) -> None:
+    line = f'{{"until":{until},"lifespan":{lifespan},"turns":{turns}}}'
+    put_record(fd, request, line.encode().ljust(SLOT_SIZE - 1) + b"\n", request.slot_offset(LIFE_SLOT))

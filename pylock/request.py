@@ -124,6 +124,7 @@ class Request:
         "path",
         "priority",
         "reason",
+        "renews",
         "slots_start",
         "tail",
         "terms",
@@ -152,6 +153,8 @@ class Request:
         """Whether one who was granted it after a wait leaves it to the caller to wake those who may have it too."""
         self.create = create
         self.idle_lifespan = idle_lifespan
+        self.renews = not create or idle_lifespan is not None
+        """Whether each use begins the lock's idle life anew; a plain one does not care whether the lock exists."""
         self.path = os.path.join(directory.path, file_name(name))
         self.header_size = header_size(name, expected.kind)
         self.slots_start = slots_start(name, expected.kind)

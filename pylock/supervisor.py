@@ -121,6 +121,8 @@ class Supervisor:
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
         if new_group:
             self._taken |= {raw.SIGTSTP}
+        self.received: set[int] = set()
+        """Signals that came while the command ran, but for those to ignore."""
         self._undelivered: set[int] = set()
         self._mask: Collection[int] = ()
         self._child = 0
@@ -203,7 +205,10 @@ class Supervisor:
         signal = taken.si_signo
         # A positive code means the kernel; these it sends from a terminal, and to the whole group.
         from_terminal = taken.si_code > 0 and signal in _FROM_TERMINAL
-        if signal in self._ignore or (from_terminal and not self._new_group):
+        if signal in self._ignore:
+            return
+        self.received.add(signal)
+        if from_terminal and not self._new_group:
             return
         send(signal)
         if signal in RESUMING:

@@ -82,22 +82,116 @@ def test_longer_idle_life_wins_over_a_later_shorter_one(monkeypatch: pytest.Monk
     assert existence.exists(pylock.lock("x", create=False).request)
 
 
+class Clock:
+    """The time of existence, which goes on when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = time.time_ns()
+        monkeypatch.setattr(existence, "time_ns", lambda: self._now)
+
+    def go_on(self, seconds: float) -> None:
+        self._now += int(seconds * 10**9)
+
+
+def test_each_use_of_a_guest_begins_the_idle_life_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, guest = Clock(monkeypatch), pylock.lock("x", create=False)
+    pylock.lock("x", idle_lifespan=30).acquire().release()
+    for _ in range(3):
+        clock.go_on(29)
+        guest.acquire_nowait().release()
+    clock.go_on(31)
+    with pytest.raises(pylock.WouldBlock, match="does not exist"):
+        guest.acquire_nowait()
+
+
+def test_shorter_lifespan_renews_the_longer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    pylock.lock("x", idle_lifespan=30).acquire().release()
+    clock.go_on(20)
+    pylock.lock("x", idle_lifespan=1).acquire().release()
+    clock.go_on(29)
+    assert existence.exists(pylock.lock("x", create=False).request)
+
+
+def test_lifespan_of_a_life_that_is_over_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    pylock.lock("x", idle_lifespan=30).acquire().release()
+    clock.go_on(31)
+    pylock.lock("x", idle_lifespan=1).acquire().release()
+    clock.go_on(2)
+    assert not existence.exists(pylock.lock("x", create=False).request)
+
+
+def test_lifespan_is_not_forgotten_while_somebody_uses_the_lock(
+    monkeypatch: pytest.MonkeyPatch, contenders: type[Contender]
+) -> None:
+    clock, other = Clock(monkeypatch), contenders()
+    pylock.lock("x", "shared", idle_lifespan=30).acquire().release()
+    other.acquire("x", "shared")
+    clock.go_on(31)
+    pylock.lock("x", "shared", idle_lifespan=1).acquire().release()
+    other.kill()
+    clock.go_on(29)
+    assert existence.exists(pylock.lock("x", create=False).request)
+
+
+def test_life_that_begins_while_an_earlier_one_is_forgotten_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, take_gate, meanwhile = Clock(monkeypatch), existence.take_gate, []
+    pylock.lock("x", idle_lifespan=1).acquire().release()
+    clock.go_on(2)
+
+    def take_gate_after_another_use(fd: int, tries: int) -> bool:
+        if not meanwhile:
+            meanwhile.append("used")
+            pylock.lock("x", idle_lifespan=30).acquire().release()
+        return take_gate(fd, tries)
+
+    monkeypatch.setattr(existence, "take_gate", take_gate_after_another_use)
+    pylock.lock("x", idle_lifespan=1).acquire().release()
+    assert meanwhile
+    clock.go_on(29)
+    assert existence.exists(pylock.lock("x", create=False).request)
+
+
+def test_lifespan_may_be_as_long_as_a_number_can_be() -> None:
+    pylock.lock("x", idle_lifespan=1e305).acquire().release()
+    pylock.lock("x", create=False).acquire_nowait().release()
+
+
+def test_sequence_and_timestamp_have_an_idle_life_too() -> None:
+    with pylock.sequence("numbers", idle_lifespan=60) as first:
+        assert first.value == 1
+    with pylock.sequence("numbers", create=False) as second:
+        assert second.value == 2
+    pylock.timestamp("times", "%S#ffffff", idle_lifespan=60).acquire().release()
+    pylock.timestamp("times", "%S#ffffff", create=False).acquire_nowait().release()
+    with pytest.raises(pylock.WouldBlock, match="does not exist"):
+        pylock.sequence("others", create=False).acquire_nowait()
+
+
+def test_sequence_outlives_an_idle_lifespan_of_nothing() -> None:
+    with pylock.sequence("numbers", idle_lifespan=0):
+        pass
+    with pylock.sequence("numbers", idle_lifespan=0) as hold:
+        assert hold.value == 2
+
+
 def test_of_two_sharers_who_leave_at_once_neither_shortens_the_others_idle_life(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     short = pylock.lock("x", "shared", idle_lifespan=1).acquire()
     long = pylock.lock("x", "shared", idle_lifespan=60).acquire()
-    look, meanwhile = existence._end_of_life, []
+    look, meanwhile = existence._life, []
     with ThreadPoolExecutor() as pool:
 
-        def look_while_the_other_leaves(fd: int, request: Request) -> int:
-            end = look(fd, request)
+        def look_while_the_other_leaves(fd: int, request: Request) -> tuple[int, int, int]:
+            life = look(fd, request)
             if not meanwhile:
                 meanwhile.append(pool.submit(long.release))
                 wait(meanwhile, 0.02)
-            return end
+            return life
 
-        monkeypatch.setattr(existence, "_end_of_life", look_while_the_other_leaves)
+        monkeypatch.setattr(existence, "_life", look_while_the_other_leaves)
         short.release()
     now = time.time_ns()
     monkeypatch.setattr(existence, "time_ns", lambda: now + 30 * 10**9)

@@ -29,6 +29,7 @@ import pylock as library
 from pylock import claims, descriptors, fronts
 from pylock import waiting as waiting_room
 from pylock.claim import Claim
+from pylock.kinds.paths import tree_lock
 
 MODES = ["NL", "CR", "CW", "PR", "PW", "EX"]
 LETS_IN = {
@@ -168,6 +169,34 @@ def test_locked_tells_of_the_node_and_of_what_is_below() -> None:
 
 
 # Names
+
+
+@pytest.mark.parametrize("mode", ["NL", "CR", "PR"])
+def test_tree_exists_as_a_whole(mode: str) -> None:
+    """As hierarchies of FLoM do."""
+    for path in ("/a", "/a/b", "/a/b/c"):
+        with pytest.raises(library.WouldBlock, match="does not exist"):
+            tree_lock(path, mode, create=False).acquire_nowait()
+        with tree_lock("/a/x", mode):
+            tree_lock(path, mode, create=False).acquire_nowait().release()
+    with tree_lock("/other", mode), pytest.raises(library.WouldBlock, match="does not exist"):
+        tree_lock("/a/b", mode, create=False).acquire_nowait()
+
+
+@pytest.mark.parametrize("mode", ["NL", "EX"])
+def test_tree_has_one_idle_life(mode: str) -> None:
+    tree_lock("/a/b/c", mode, idle_lifespan=60).acquire().release()
+    for path in ("/a", "/a/x", "/a/b/c/d"):
+        tree_lock(path, mode, create=False).acquire_nowait().release()
+    with pytest.raises(library.WouldBlock, match="does not exist"):
+        tree_lock("/b", mode, create=False).acquire_nowait()
+
+
+def test_names_in_a_tree_are_any_texts_and_mean_nothing() -> None:
+    with tree_lock("/a/..", "EX"), tree_lock("/b/ x[3]\n", "EX"):
+        tree_lock("/a/.", "EX").acquire_nowait().release()
+        with pytest.raises(library.WouldBlock, match="held by"):
+            tree_lock("/a/../c", "EX").acquire_nowait()
 
 
 @pytest.mark.parametrize("path", ["", "a", "a/b", "/a/", "//", "//a", "/a//b", "/.", "/..", "/a/./b", "/a/../b"])

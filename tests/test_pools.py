@@ -58,6 +58,35 @@ def test_elements_are_given_out_in_the_order_in_which_they_were_named() -> None:
         hold.release()
 
 
+def test_rotating_pool_begins_each_search_one_element_further() -> None:
+    pool = library.pool("p", ["a", "b", "c"], rotate=True, idle_lifespan=60)
+    assert [hold.element for hold in map(hold_for_a_moment, [pool] * 4)] == ["a", "b", "c", "a"]
+    with library.pool("p", rotate=True) as second:
+        assert second.element == "b"
+        assert [hold.element for hold in map(hold_for_a_moment, [pool] * 4)] == ["c", "a", "c", "c"]
+
+
+def test_search_in_vain_does_not_turn_a_pool() -> None:
+    elements = [*"abcde"]
+    pool = library.pool("p", elements, rotate=True, idle_lifespan=60)
+    assert hold_for_a_moment(pool).element == "a"
+    with library.pool("p", elements, weight=5), pytest.raises(library.WouldBlock):
+        pool.acquire_nowait()
+    assert hold_for_a_moment(pool).element == "b"
+
+
+def test_rotating_pool_begins_again_once_nobody_used_it() -> None:
+    pool = library.pool("p", ["a", "b", "c"], rotate=True)
+    assert [hold.element for hold in map(hold_for_a_moment, [pool] * 2)] == ["a", "a"]
+    with pool as first, pool as second:
+        assert (first.element, second.element) == ("a", "b")
+
+
+def hold_for_a_moment(pool: library.Pool) -> library.ElementHold:
+    with pool as hold:
+        return hold
+
+
 def test_idle_pool_gives_its_first_element_again_and_again() -> None:
     for _ in range(3):
         with library.pool("p", COLOURS) as hold:

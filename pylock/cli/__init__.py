@@ -56,17 +56,18 @@ def console() -> NoReturn:
 
 def complain(text: str) -> int:
     """Say what is wrong, and return the exit status for it."""
-    try:
-        sys.stderr.write(f"pylock: {_lines(text)}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):  # standard error is closed: there is nobody to tell
-        pass
+    tell(f"pylock: {text}")
     return FAILED
 
 
-def _lines(text: str) -> str:
-    """What is said, harmless line by line."""
-    return "\n".join(map(harmless, text.split("\n")))
+def tell(text: str) -> None:
+    """Write it to standard error, harmless line by line, if there is somebody to tell."""
+    lines = "\n".join(map(harmless, text.split("\n")))
+    try:
+        sys.stderr.write(f"{lines}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # it is closed
+        pass
 
 
 def _die_of(signal: int) -> int:

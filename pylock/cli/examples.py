@@ -91,7 +91,7 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
         ),
         flom.COMMAND: (
             ("pylock flom --ignore-signal=SIGTERM -- ./deploy", "let go only after the command has cleaned up"),
-            ("alias flom='pylock flom'", "moves a site over"),
         ),
+        flom.OWN: (("pylock flom --install ~/bin", "moves a site over: scripts and cron find flom there"),),
     },
 }

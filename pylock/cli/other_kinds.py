@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _KINDS = {
     "any_of": ("mode", "capacity", "sequence", "timestamp", "tree"),
     "tree": ("capacity", "weight", "sequence", "timestamp"),
-    "sequence": ("mode", "weight", "timestamp", "idle_lifespan"),
-    "timestamp": ("mode", "weight", "idle_lifespan"),
+    "sequence": ("mode", "weight", "timestamp"),
+    "timestamp": ("mode", "weight"),
 }
 """The options that make another kind of lock, and those that make no sense with each."""
 
@@ -39,15 +39,15 @@ def _spelled(name: str) -> str:
 
 def lock_of_kind(settings: Values, name: str, mode: str) -> Lock | Composite[Any]:
     """Return the lock that the settings describe."""
-    common = _some(settings, "priority", "policy", "reason", "directory", "create")
+    common = _some(settings, "priority", "policy", "reason", "directory", "create", "idle_lifespan")
     if "any_of" in settings:
         from ..kinds.pools import pool
 
-        return pool(name, settings["any_of"], **common, **_some(settings, "weight", "idle_lifespan"))
+        return pool(name, settings["any_of"], **common, **_some(settings, "weight", "rotate"))
     if "tree" in settings:
-        from ..kinds.paths import path_lock
+        from ..kinds.paths import path_lock, tree_lock
 
-        return path_lock(settings["tree"], mode, **common, **_some(settings, "idle_lifespan"))
+        return (tree_lock if settings.get("whole_tree_exists") else path_lock)(settings["tree"], mode, **common)
     if "sequence" in settings:
         from ..kinds.sequences import sequence
 

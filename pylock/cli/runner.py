@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..claim import Claim
     from ..fronts import Result, Steps
     from ..several import Composite
+    from .flom import Ways
     from .options import Values
 
 DEFAULT_NAME = "default"
@@ -73,6 +74,7 @@ class _Run:
 
     def __init__(self, settings: Values, name: str, command: list[str]) -> None:
         self._settings = settings
+        self._flom: Ways | None = settings.get("as_flom")
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
         self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
@@ -84,6 +86,7 @@ class _Run:
         self._requests = [part.request for part in self._wanted.parts]
         for request in self._requests:
             request.command = from_os(" ".join(command))
+            request.renews |= self._flom is not None
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
         self._requests[-1].passes_bell_late = not settings.get("exec")
 
@@ -98,7 +101,7 @@ class _Run:
         return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
-        if self._timeout() != 0 or not self._settings.get("as_flom"):  # to FLoM it is busy
+        if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
             for request in self._requests:
                 nesting.refuse_deadlock(request)
         for number in self._start_ignoring:
@@ -120,7 +123,11 @@ class _Run:
             raise
         status = self._supervise(supervisor, claim)
         # Signals stay blocked: what comes now is too late to change how the command ended.
-        return die_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+        if not os.WIFSIGNALED(status):
+            return os.waitstatus_to_exitcode(status)
+        if self._flom and self._flom.overlooks(os.WTERMSIG(status), supervisor.received):
+            return 0
+        return die_of(os.WTERMSIG(status))
 
     def _supervise(self, supervisor: Supervisor, claim: Any) -> int:
         """Run the command and let go; return its wait status. Once it has started, nothing else ends this."""
@@ -157,9 +164,10 @@ class _Run:
     def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
         told = nesting.variables(claims, first)
-        if self._settings.get("as_flom"):
+        if self._flom:
             del told["PYLOCK_DIR"]
-            self._command += [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
+            given = [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
+            self._command += self._flom.arguments(given)
         return told
 
     def _busy(self, error: LockTimeout) -> int:
@@ -167,6 +175,8 @@ class _Run:
         if self._settings.get("skip_if_busy"):
             self._say(f"skipped: {error}")
             return 0
+        if self._flom:
+            self._flom.say_refused(error.exists)
         complain(str(error))
         busy = int(self._settings.get("busy_exit_code", BUSY))
         return busy if error.exists else int(self._settings.get("absent_exit_code", busy))

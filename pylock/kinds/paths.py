@@ -27,6 +27,7 @@ from ..tickets import LEAVE_SEATS, take_seat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
     from typing import Any
 
@@ -55,7 +56,6 @@ def path_lock(
     every level. The other parameters are those of `lock`. Raises ValueError for what is no path; and as `lock`.
     """
     checked_timeout(timeout)
-    nodes = _nodes(path)
     rule = rule_of(mode)
 
     def level(node: str, kind: Kind) -> Lock:
@@ -65,21 +65,62 @@ def path_lock(
         )  # fmt: skip
         return Lock(request, None)
 
-    above = [] if rule is NULL else nodes[:-1]
-    levels = *(level(node, _IntentKind(path, rule)) for node in above), level(path, _NodeKind())
-    return PathLock(levels, timeout)
+    names = _names(path)
+    if not {".", ".."}.isdisjoint(names):
+        raise _not_a_path(path)
+    return PathLock(_levels(path, names, rule, level), timeout)
 
 
-def _nodes(path: str) -> list[str]:
-    """Return the path and its ancestors, from the root on."""
+def tree_lock(
+    path: str,
+    mode: Mode | str = "exclusive",
+    *,
+    directory: str | PathLike[str] | None = None,
+    create: bool = True,
+    idle_lifespan: float | None = None,
+) -> PathLock:
+    """As `path_lock`, but what exists or not, and goes on existing, is the whole tree below its first level.
+
+    Names between slashes may be any texts, also "." and "..".
+    """
+    names = _names(path)
+    rule = rule_of(mode)
+    top = f"/{names[0]}" if names else ROOT
+
+    def level(node: str, kind: Kind) -> Lock:
+        is_top = node == top
+        request = make_request(
+            node, rule.name, directory=directory, create=create or not is_top,
+            idle_lifespan=idle_lifespan if is_top else None, kind=kind,
+        )  # fmt: skip
+        return Lock(request, None)
+
+    levels = _levels(path, names, rule, level)
+    if rule is NULL and path != top:
+        levels = level(top, _NodeKind()), *levels  # which shows that the tree is in use, and excludes nobody
+    return PathLock(levels, None)
+
+
+def _levels(path: str, names: list[str], rule: ModeRule, level: Callable[[str, Kind], Lock]) -> tuple[Lock, ...]:
+    """Return what must be taken for a hold of the path, from the root on."""
+    above = [] if rule is NULL else [f"/{'/'.join(names[:depth])}" for depth in range(len(names))]
+    return *(level(node, _IntentKind(path, rule)) for node in above), level(path, _NodeKind())
+
+
+def _names(path: str) -> list[str]:
+    """Return the names of the path's levels below the root."""
     if not isinstance(path, str):
         raise TypeError(f"the path must be a str, not {path!r}")
     names = path.split("/")[1:] if path != ROOT else []
-    if not path.startswith(ROOT) or any(name in ("", ".", "..") for name in names):
-        raise ValueError(
-            f'{path!r} is not a path to lock: it begins with "/", and between slashes there are names, not "." or ".."'
-        )
-    return [ROOT, *(f"/{'/'.join(names[: depth + 1])}" for depth in range(len(names)))]
+    if not path.startswith(ROOT) or "" in names:
+        raise _not_a_path(path)
+    return names
+
+
+def _not_a_path(path: str) -> ValueError:
+    return ValueError(
+        f'{path!r} is not a path to lock: it begins with "/", and between slashes there are names, not "." or ".."'
+    )
 
 
 class PathHold(Holds):

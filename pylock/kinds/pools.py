@@ -11,6 +11,7 @@ from ..bytemap import UNIT_COUNT, UNITS
 from ..byterange import find_all, let_go, try_lock
 from ..elements import check_elements, new_places
 from ..errors import DefinitionMismatch
+from ..existence import count_turn, turn
 from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
 from ..layout import POOL, Definition, now, unit_slot
@@ -35,6 +36,7 @@ def pool(
     elements: Iterable[str] | None = None,
     *,
     weight: int = 1,
+    rotate: bool = False,
     timeout: float | None = None,
     priority: int = 0,
     policy: str | None = None,
@@ -46,7 +48,9 @@ def pool(
     """Return the `Pool` of that name: each holder has ``weight`` of its elements for itself.
 
     ``elements`` are given out from the first on; who has used the pool first, or `define`, says which they are, and
-    all others must name the same, or None. The other parameters are those of `lock`. Raises as `lock`.
+    all others must name the same, or None. With ``rotate`` each search begins one element further than the one before,
+    as long as the pool exists, which ``idle_lifespan`` prolongs. The other parameters are those of `lock`. Raises as
+    `lock`.
     """
     checked_timeout(timeout)
     names = () if elements is None else check_elements(elements)
@@ -55,8 +59,9 @@ def pool(
         raise DefinitionMismatch(f'{weight} elements of pool "{name}" can never be had: it has {len(names)}', name=name)
     request = make_request(
         name, "shared", weight, priority=priority, policy=policy, reason=reason, directory=directory, create=create,
-        idle_lifespan=idle_lifespan, kind=_PoolKind(new_places(names)),
+        idle_lifespan=idle_lifespan, kind=_PoolKind(new_places(names), rotate),
     )  # fmt: skip
+    request.renews |= rotate
     return Pool(request, timeout)
 
 
@@ -86,12 +91,13 @@ class Pool(Lock[ElementHold]):
 
 
 class _PoolKind(Kind):
-    __slots__ = ("_places",)
+    __slots__ = ("_places", "_rotates")
 
     name = POOL
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, rotates: bool) -> None:
         self._places = places
+        self._rotates = rotates
 
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         return Definition(capacity, policy, kind=POOL, places=self._places)
@@ -108,7 +114,7 @@ class _PoolKind(Kind):
                 name=request.name,
             )
         while True:
-            units = _take(fd, request.weight, terms)
+            units = self._take(fd, request, terms)
             before = terms
             # Read after the locking, as in any grant: from now on whoever takes an element out sees that it is held.
             head = pread(fd, request.head_size, 0)
@@ -128,22 +134,32 @@ class _PoolKind(Kind):
             put_record(fd, request, record, place)
         return token, tuple((unit, unit + 1) for unit in units), given, places
 
+    def _take(self, fd: int, request: Request, terms: Terms) -> list[int]:
+        """Lock units of free elements, as many as the weight, or none."""
+        weight, places = request.weight, terms.definition.places
+        if weight == 1 and not self._rotates:
+            return _take_first(fd, weight, terms, places)
+        if not take_gate(fd):  # which keeps two from each holding what the other lacks
+            return []
+        try:
+            return self._take_in_turn(fd, request, terms) if self._rotates else _take_first(fd, weight, terms, places)
+        finally:
+            leave_gate(fd)
 
-def _take(fd: int, weight: int, terms: Terms) -> list[int]:
-    """Lock the first free units in the order of the elements, as many as the weight, or none."""
-    if weight == 1:
-        return _take_first(fd, weight, terms)
-    if not take_gate(fd):  # which keeps two from each holding what the other lacks
-        return []
-    try:
-        return _take_first(fd, weight, terms)
-    finally:
-        leave_gate(fd)
+    def _take_in_turn(self, fd: int, request: Request, terms: Terms) -> list[int]:
+        """The same, beginning one element further at each grant, whichever element that gave."""
+        places = terms.definition.places
+        first = turn(fd, request) % max(len(places), 1)
+        units = _take_first(fd, request.weight, terms, places[first:] + places[:first])
+        if units:
+            count_turn(fd, request)
+        return units
 
 
-def _take_first(fd: int, weight: int, terms: Terms) -> list[int]:
+def _take_first(fd: int, weight: int, terms: Terms, places: Places) -> list[int]:
+    """Lock the first free units in the order of the places, as many as the weight, or none."""
     taken: list[int] = []
-    for _, unit in terms.definition.places:
+    for _, unit in places:
         if len(taken) < weight <= terms.limit and try_lock(fd, piece_lock(unit, unit + 1)):
             taken.append(unit)
     if len(taken) == weight:

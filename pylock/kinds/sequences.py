@@ -37,6 +37,7 @@ def sequence(
     reason: str | None = None,
     directory: str | PathLike[str] | None = None,
     create: bool = True,
+    idle_lifespan: float | None = None,
 ) -> Sequence:
     """Return the `Sequence` of that name: each holder gets the next number, from 1 on.
 
@@ -48,7 +49,7 @@ def sequence(
     checked_timeout(timeout)
     request = make_request(
         name, "shared", capacity=capacity, priority=priority, policy=policy, reason=reason, directory=directory,
-        create=create, kind=TRANSACTIONAL if transactional else PLAIN,
+        create=create, idle_lifespan=idle_lifespan, kind=TRANSACTIONAL if transactional else PLAIN,
     )  # fmt: skip
     return Sequence(request, timeout)
 

@@ -47,6 +47,7 @@ def timestamp(
     reason: str | None = None,
     directory: str | PathLike[str] | None = None,
     create: bool = True,
+    idle_lifespan: float | None = None,
 ) -> Timestamp:
     """Return the `Timestamp` of that name: each holder gets the local time in that format, and no two get the same.
 
@@ -61,7 +62,7 @@ def timestamp(
     checked_timeout(timeout)
     request = make_request(
         name, "shared", capacity=capacity, priority=priority, policy=policy, reason=reason, directory=directory,
-        create=create, kind=_TimestampKind(format),
+        create=create, idle_lifespan=idle_lifespan, kind=_TimestampKind(format),
     )  # fmt: skip
     return Timestamp(request, timeout)
 
