@@ -25,8 +25,6 @@ from .waiting import ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
-
     from .blocks import Entry
     from .errors import WouldBlock
     from .fronts import Steps
@@ -38,18 +36,18 @@ class Claim:
     """One try for a lock, and what came of it.
 
     Invariants:
-        ``fd`` is -1, or open for this claim alone, in the process of ``generation``
+        ``fd`` is -1, or open for this claim alone, in the process of ``mark``
         ``grant`` is not None only while the kernel holds, for ``fd``, all that the mode of ``request`` excludes others
             by; in a conversion it says less for a moment, never more
         ``entered_by`` is not None only while a with block has it
     """
 
-    __slots__ = ("__weakref__", "entered_by", "fd", "fresh_until", "generation", "grant", "request", "waited")
+    __slots__ = ("__weakref__", "entered_by", "fd", "fresh_until", "grant", "mark", "request", "waited")
 
     def __init__(self, request: Request) -> None:
         self.fd = -1
         self.request = request
-        self.generation = process.generation()
+        self.mark = process.mark if process.mark[0] else process.current()
         self.grant: Grant | None = None
         self.entered_by: Entry | None = None
         """Who is in a with block by this claim, until that block ends."""
@@ -77,7 +75,7 @@ class Claim:
 
     @property
     def is_alive(self) -> bool:
-        return self.fd >= 0 and self.generation == process.generation()
+        return self.fd >= 0 and bool(self.mark[0])
 
     @property
     def is_released(self) -> bool:
@@ -88,34 +86,31 @@ class Claim:
 
         Without a grant the file stays open, save if it does not exist and is not to be made, or is being removed.
         """
-        if not self.request.create and not exists(self.request):
+        request = self.request
+        if not request.create and not exists(request):
             return False
         while True:
             try:
-                return self._try(jump)
+                quiet = self._open()
+                fd = self.fd
+                if request.renews:
+                    begin_use(fd, request)
+                if jump or quiet or is_free(fd, ANY_WAITER):
+                    self.grant = request.attempt(fd, request, None)
+                elif request.mode is NULL or may_skip_queue(fd, request.mode, request.learn(fd).fair):
+                    self.grant = request.attempt(fd, request, None)
+                    if self.grant is not None and not request.mode.sole:
+                        ring_next(fd, request, request.mode)  # others who share may join now
+                return self.grant is not None
             except Gone:
                 self.close()
-                if not finish_removal(self.request.path):
+                if not finish_removal(request.path):
                     return False
             except (OSError, BadLockFile) as error:
                 closed_by_others = self.fd >= 0 and not is_ours(self.fd)
                 self.close()
                 if not closed_by_others and getattr(error, "errno", None) != ESTALE:
                     raise
-
-    def _try(self, jump: bool) -> bool:
-        request = self.request
-        quiet = self._open()
-        fd = self.fd
-        if request.renews:
-            begin_use(fd, request)
-        if jump or quiet or is_free(fd, ANY_WAITER):
-            self.grant = request.attempt(fd, request, None)
-        elif request.mode is NULL or may_skip_queue(fd, request.mode, request.learn(fd).fair):
-            self.grant = request.attempt(fd, request, None)
-            if self.grant is not None and not request.mode.sole:
-                ring_next(fd, request, request.mode)  # others who share may join now
-        return self.grant is not None
 
     def _open(self) -> bool:
         """Get a descriptor of the lock file; tell whether nobody can stand before us, without a look."""
@@ -145,36 +140,30 @@ class Claim:
 
         Raises NotHeld; and OSError or LockError, after which it is released all the same.
         """
-        if self.fd < 0 or self.generation != process.generation():
-            raise self.not_held()
-        kind = self.request.kind
-        if failed or not kind.commits:
-            self._let_go()
-            return
-        try:
-            kind.commit(self)
-        finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
         fd, request = self.fd, self.request
+        if fd < 0 or not self.mark[0]:
+            raise self.not_held()
         try:
-            self.fd = -1
-            inside.pop(fd, None)
+            if request.kind.commits and not failed:
+                request.kind.commit(self)
+        finally:
+            try:
+                self.fd = -1
+                inside.pop(fd, None)
+                if request.renews:
+                    outlive(fd, request)
+                let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
+                if not (nobody_waits := is_free(fd, ANY_WAITER)):
+                    ring_next(fd, request)
+            except BaseException as error:
+                drop(fd)
+                explain(error, request)
+                raise
             if request.renews:
-                outlive(fd, request)
-            let_go(fd)  # by hand, as a forked child may have a copy of the descriptor that outlives ours
-            if not (nobody_waits := is_free(fd, ANY_WAITER)):
-                ring_next(fd, request)
-        except BaseException as error:
-            drop(fd)
-            explain(error, request)
-            raise
-        if request.renews:
-            close(fd)
-            end_use(request)
-        else:
-            put_away(request.path, fd, self.fresh_until, nobody_waits)
+                close(fd)
+                end_use(request)
+            else:
+                put_away(request.path, fd, self.fresh_until, nobody_waits)
 
     def pass_bell(self) -> None:
         """Wake who waits and may have the lock together with this holder."""
@@ -184,7 +173,7 @@ class Claim:
     def close(self) -> None:
         """Give up, or let go without a word: nobody is woken, nothing is committed."""
         fd, self.fd = self.fd, -1
-        if fd >= 0 and self.generation == process.generation():
+        if fd >= 0 and self.mark[0]:
             inside.pop(fd, None)
             drop(fd)
 
@@ -193,26 +182,25 @@ class Claim:
         self.close()
         explain(error, self.request)
 
-    def enter_block(self, frame: FrameType | None) -> None:
-        enter_block(self, frame)
+    enter_block = enter_block
 
     def leave_block(self, error: BaseException | None) -> None:
         """Release at the end of a with block. A failure joins the error that is on its way out, and hides nothing."""
-        self.entered_by = None
-        if self.generation != process.generation():
-            return  # a forked child leaves the block of its parent, which goes on holding
-        if error is None:
-            self.release()
-            return
         try:
-            self.release(failed=True)
-        except (OSError, LockError) as failure:
+            self.entered_by = None
+            self.release(error is not None)
+        except BaseException as failure:
+            if not self.mark[0]:
+                return  # a forked child leaves the block of its parent, which goes on holding
+            self.close()  # a signal handler may have raised before the release
+            if error is None or not isinstance(failure, OSError | LockError):
+                raise
             error.add_note(f'and the release of "{self.request.name}" failed: {failure}')
 
     def not_held(self) -> NotHeld:
-        own = self.generation == process.generation()
+        why = "it was released" if self.mark[0] else "it belongs to another process"
         return NotHeld(
-            f'"{self.request.name}" is not held: {"it was released" if own else "it belongs to the parent process"}',
+            f'"{self.request.name}" is not held: {why}',
             name=self.request.name,
         )
 

@@ -55,7 +55,8 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
     moment = now()
     token = last_token(head, request, moment)
     if rule.sole:
-        token = max(token + 1, moment)  # so that it grows also where the record of the last one could not be written
+        # By the clock, so that it grows also where the record of the last one could not be written.
+        token = moment if moment > token else token + 1
         offset = request.slots_start
     else:
         seat = take_seat(fd) if seat is None else seat

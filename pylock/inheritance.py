@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from .claim import Claim
 
-_DEAD = -1
-"""The generation of what belongs to a child."""
 _passing: dict[Claim, int] = {}
 """The claims that the next fork hands to the child, and their descriptors."""
 
@@ -50,7 +48,7 @@ class AcrossFork:
         for claim in self._claims:
             fd = _passing.pop(claim, -1)
             keep_in_child(fd, False)
-            if claim.generation == _DEAD and claim.fd >= 0:
+            if claim.mark is process.ELSEWHERE and claim.fd >= 0:
                 claim.fd = -1
                 inside.pop(fd, None)
                 close(fd)  # without unlocking, which would be for the child too
@@ -58,13 +56,13 @@ class AcrossFork:
 
 def _become_parent() -> None:
     for claim in _passing:
-        claim.generation = _DEAD
+        claim.mark = process.ELSEWHERE
 
 
 def _become_child() -> None:
     for claim, fd in _passing.items():
         if claim.fd == fd:
-            claim.generation = process.generation()
+            claim.mark = process.current()
             if claim.entered_by is not None:
                 inside[fd] = ref(claim)
             _sign(claim)

@@ -209,7 +209,8 @@ def seat_slot(seat: int) -> int:
 
 def now() -> int:
     """The microseconds since 1970, in 16 digits also by a clock that was never set."""
-    return min(max(time_ns() // 1000, LEAST_TOKEN), MOST_TOKEN)
+    moment = time_ns() // 1000
+    return moment if LEAST_TOKEN <= moment <= MOST_TOKEN else LEAST_TOKEN
 
 
 def record_tail(fields: dict[str, str | int], size: int) -> bytes:

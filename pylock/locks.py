@@ -155,7 +155,10 @@ class Asking(_OfHolds[AnyHold_co]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_block(calling_frame(), error)
+        claims = self._claims
+        alone = len(claims) == 1 and claims[0].entered_by
+        claim = claims.pop() if alone else self._take_claim_of(calling_frame())
+        claim.leave_block(error)
 
     async def __aenter__(self) -> AnyHold_co:
         claim, hold = await self._acquire_async(self._timeout)
@@ -169,7 +172,7 @@ class Asking(_OfHolds[AnyHold_co]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_block(calling_frame(), error)
+        self._take_claim_of(calling_frame()).leave_block(error)
 
     def _acquire(
         self, seconds: float | None, front: Front, waits_as_task: bool = False,
@@ -179,7 +182,10 @@ class Asking(_OfHolds[AnyHold_co]):
         try:
             if not claim.take():
                 front(claim.steps(seconds, waits_as_task, refused))
-            return claim, self._keep(claim)
+            if self._claims:
+                self._forget_released()
+            self._claims.append(claim)
+            return claim, self._face_of(claim)
         except BaseException as error:
             claim.give_up(error)
             raise
@@ -189,17 +195,13 @@ class Asking(_OfHolds[AnyHold_co]):
         try:
             if not claim.take():
                 await drive_async(claim.steps(seconds, True, LockTimeout))
-            return claim, self._keep(claim)
+            if self._claims:
+                self._forget_released()
+            self._claims.append(claim)
+            return claim, self._face_of(claim)
         except BaseException as error:
             claim.give_up(error)
             raise
-
-    def _keep(self, claim: Any) -> AnyHold_co:
-        hold = self._face_of(claim)
-        if self._claims:
-            self._forget_released()
-        self._claims.append(claim)
-        return hold
 
     def release(self) -> None:
         """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""
@@ -232,17 +234,8 @@ class Asking(_OfHolds[AnyHold_co]):
                 except ValueError:  # another thread was faster
                     pass
 
-    def _end_block(self, frame: FrameType | None, error: BaseException | None) -> None:
-        """Release the claim of the block that this frame ends, also if it was released meanwhile."""
-        claims = self._claims
-        claim = claims.pop() if len(claims) == 1 and claims[0].entered_by else self._take_claim_of(frame)
-        try:
-            claim.leave_block(error)
-        except BaseException:  # a signal handler may have raised before the release
-            claim.close()
-            raise
-
     def _take_claim_of(self, frame: FrameType | None) -> Any:
+        """Take out the claim of the block that this frame ends, also if it was released meanwhile."""
         entered = [claim for claim in reversed(self._claims) if claim.entered_by]
         if not entered:
             raise NotHeld(f'"{self.name}" has no with block to end', name=self.name)
@@ -262,7 +255,7 @@ class Lock(Asking[HoldT_co]):
 
     __slots__ = ("request",)
 
-    _hold_type: type[HoldT_co] = Hold  # type: ignore[assignment]
+    _face_of: type[HoldT_co] = Hold  # type: ignore[assignment]
     """What a grant is; a kind of lock may have its own."""
 
     def __init__(self, request: Request, timeout: float | None) -> None:
@@ -292,15 +285,12 @@ class Lock(Asking[HoldT_co]):
         return Claim(self.request)
 
     def face(self, taken: Mapping[Lock[Any], Claim]) -> HoldT_co:
-        return self._hold_type(taken[self])
+        return self._face_of(taken[self])
 
     def locked(self) -> bool:
         """Whether anybody, in this process or another, holds the lock in a mode other than null."""
         with Look(self.request.path, self.request.directory.remote) as fd:
             return fd >= 0 and not is_free(fd, ANY_HOLDER) and not is_being_removed(fd)
-
-    def _face_of(self, claim: Claim) -> HoldT_co:
-        return self._hold_type(claim)
 
     def _arguments(self) -> tuple[object, ...]:
         return self.request, self._timeout

@@ -16,7 +16,6 @@ _MADV_WIPEONFORK = 18
 loading = RLock()
 """Held while a room is loaded that is needed seldom: no fork falls between, whose child would wait for it for ever."""
 
-_generation = 0
 _forgetting: list[Callable[[], None]] = []
 _identity: Identity | None = None
 
@@ -46,8 +45,11 @@ class _Pid:
         return os.getpid() == self._pid
 
 
-def _new_mark() -> mmap | _Pid:
-    """Return what is true at place 0 in this process alone: a page that the kernel wipes in every forked child."""
+Mark = mmap | _Pid | tuple[int]
+"""What says, by its first element, whether it is still in the process that made it: see `mark`."""
+
+
+def _new_mark() -> Mark:
     try:
         page = mmap(-1, 1, MAP_PRIVATE | MAP_ANONYMOUS)
         page.madvise(_MADV_WIPEONFORK)
@@ -57,17 +59,21 @@ def _new_mark() -> mmap | _Pid:
     return page
 
 
-_mark = _new_mark()
+mark = _new_mark()
+"""A page of memory that the kernel wipes in every forked child, so that ``mark[0]`` is true in this process alone.
+
+So whatever keeps it knows, for the price of reading a byte, that it belongs to a parent; also in a child that C code
+forked without Python's hooks, as uWSGI does. A child has a mark of its own, from `current` on.
+"""
+ELSEWHERE: Mark = (0,)
+"""The mark of what belongs to another process, whichever it is."""
 
 
-def generation() -> int:
-    """Return a number that is another one in each forked child: what was acquired under it belongs to the parent.
-
-    Notices also a fork that C code made without Python's hooks, as uWSGI does.
-    """
-    if not _mark[0]:
+def current() -> Mark:
+    """Return the mark of this process, after a look whether it was forked off unnoticed."""
+    if not mark[0]:
         _forget_parent()
-    return _generation
+    return mark
 
 
 def forget_in_child(forget: Callable[[], None]) -> None:
@@ -76,12 +82,11 @@ def forget_in_child(forget: Callable[[], None]) -> None:
 
 
 def _forget_parent() -> None:
-    global _generation, _identity, _mark
+    global _identity, mark
     for forget in _forgetting:
         forget()
     _identity = None
-    _generation += 1
-    _mark = _new_mark()
+    mark = _new_mark()
 
 
 def _before_fork() -> None:

@@ -111,7 +111,6 @@ class Request:
         "create",
         "directory",
         "expected",
-        "generation",
         "head_size",
         "header_size",
         "heat",
@@ -125,6 +124,7 @@ class Request:
         "priority",
         "reason",
         "renews",
+        "signed",
         "slots_start",
         "tail",
         "terms",
@@ -167,8 +167,9 @@ class Request:
         """When, on the monotonic clock, the file was last opened for this request."""
         self.heat = 0
         """How often in a row it was opened soon after the time before."""
-        self.generation = -1
         self.tail = b""
+        self.signed: process.Mark = process.ELSEWHERE
+        """The process whose tail it is."""
 
     def __reduce__(self) -> tuple[object, ...]:
         """It is made anew in the process that it is sent to, which is another one, perhaps on another host."""
@@ -183,9 +184,9 @@ class Request:
         tail = self.tail
         if extra:
             tail = self._tail(process.identity(), extra)
-        elif self.generation != (generation := process.generation()):
+        elif not self.signed[0]:
             tail = self.tail = self._tail(process.identity())
-            self.generation = generation
+            self.signed = process.current()
         if token is None:
             return _WAITING % (since, tail)
         return _GRANTED % (token, since, tail)

@@ -37,7 +37,7 @@ def wait(
     ``nested``: past the queue, for who is inside the lock already. ``watch`` looks for deadlocks meanwhile, for who
     holds other locks. Raises Deadlock; Gone if the file was removed meanwhile.
     """
-    generation = process.generation()
+    mark = process.current()
     request.learn(fd)  # before a record is written: in the file of another kind of lock its place would be another
     while (seat := take_seat(fd)) is None:  # somebody removes the file
         if deadline is not None and monotonic() >= deadline:
@@ -53,7 +53,7 @@ def wait(
         granted = yield from _Wait(fd, request, ticket, bell, deadline, nested, watch).turns()
         return granted
     finally:
-        if process.generation() != generation:
+        if not mark[0]:
             raise NotHeld(f'this process was forked off while its parent waited for "{request.name}"')
         bell.take_down()
         _leave(fd, request, granted is not None)

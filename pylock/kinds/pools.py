@@ -87,7 +87,7 @@ class Pool(Lock[ElementHold]):
     """A way to ask a pool for elements; made by `pool`. All that `Lock` does, with holds that have an ``element``."""
 
     __slots__ = ()
-    _hold_type = ElementHold
+    _face_of = ElementHold
 
 
 class _PoolKind(Kind):

@@ -79,7 +79,7 @@ class Sequence(Lock[SequenceHold]):
     """A way to ask for numbers; made by `sequence`. All that `Lock` does, with holds that have a ``value``."""
 
     __slots__ = ()
-    _hold_type = SequenceHold
+    _face_of = SequenceHold
 
 
 class _SequenceKind(Kind):

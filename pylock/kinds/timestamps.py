@@ -84,7 +84,7 @@ class Timestamp(Lock[TimestampHold]):
     """A way to ask for timestamps; made by `timestamp`. All that `Lock` does, with holds that have a ``value``."""
 
     __slots__ = ()
-    _hold_type = TimestampHold
+    _face_of = TimestampHold
 
 
 class _TimestampKind(Kind):
