@@ -42,10 +42,11 @@ class Contender:
     """The test's end of such a process."""
 
     made: ClassVar[list[Contender]] = []
+    interpreter: ClassVar[list[str]] = [sys.executable]
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [*self.interpreter, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -125,8 +126,12 @@ def obey() -> None:
                 blocks.close()
             elif do == "define":
                 pylock.define(**command)
+            elif do == "holders":
+                answer = [holder.pid for holder in pylock.inspect(**command).holders]
+            elif do == "complain":
+                pylock.lock(**command).acquire_nowait().release()
         except Exception as error:
-            answer = type(error).__name__
+            answer = str(error) if do == "complain" else type(error).__name__
         print(json.dumps(answer), flush=True)
 
 
