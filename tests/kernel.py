@@ -88,11 +88,21 @@ def failing_once(real: Callable[..., Any], error: int, when: Callable[..., bool]
     return call
 
 
-class _DeepSleep:
-    """``select.poll()`` for one who never looks by itself: what is slept for a bell ends by the bell alone."""
+class Sleepers:
+    """Waiters who never look by themselves: what is slept for a bell ends by the bell alone."""
 
     def __init__(self) -> None:
+        self.asleep = 0
+
+    def poll(self) -> _DeepSleep:
+        """In place of ``select.poll``."""
+        return _DeepSleep(self)
+
+
+class _DeepSleep:
+    def __init__(self, sleepers: Sleepers) -> None:
         self._poll = _poll()
+        self._sleepers = sleepers
         self._has_bell = False
 
     def register(self, fd: int, events: int) -> None:
@@ -100,16 +110,21 @@ class _DeepSleep:
         self._has_bell = True
 
     def poll(self, milliseconds: int) -> list[tuple[int, int]]:
-        if self._has_bell and milliseconds >= _SAFETY_MILLISECONDS:
-            milliseconds = _ASLEEP_MILLISECONDS
-        return self._poll.poll(milliseconds)
+        if not self._has_bell or milliseconds < _SAFETY_MILLISECONDS:
+            return self._poll.poll(milliseconds)
+        self._sleepers.asleep += 1
+        try:
+            return self._poll.poll(_ASLEEP_MILLISECONDS)
+        finally:
+            self._sleepers.asleep -= 1
 
 
 @contextmanager
-def by_bells_alone() -> Iterator[None]:
+def by_bells_alone() -> Iterator[Sleepers]:
     """No waiter of this process takes a safety look."""
-    with replaced(select, "poll", _DeepSleep):
-        yield
+    sleepers = Sleepers()
+    with replaced(select, "poll", sleepers.poll):
+        yield sleepers
 
 
 @contextmanager

@@ -333,7 +333,7 @@ def test_lock_file_in_use_is_not_cleaned_away(what: str, directory: Path, conten
 def test_file_that_becomes_stale_while_it_is_waited_for_is_opened_anew() -> None:
     with ThreadPoolExecutor() as pool:
         hold = pylock.lock("x").acquire()
-        waits = pool.submit(pylock.lock("x").acquire)
+        waits = pool.submit(pylock.lock("x").acquire, 5)
         waiting("x", 1)
         with replaced(os, "pread", failing_once(os.pread, errno.ESTALE, lambda *_: True)):
             hold.release()

@@ -83,7 +83,7 @@ def test_who_gathers_units_and_loses_one_to_another_keeps_none(directory: Path, 
             return real(fd, command, argument)
 
         with replaced(fcntl, "fcntl", too_late):
-            waiter = pool.submit(pylock.lock("x", "shared", weight=2).acquire)
+            waiter = pool.submit(pylock.lock("x", "shared", weight=2).acquire, 5)
             until(lambda: is_locked(directory / "x.lock", PENDING + 1))
         assert gathers
         assert not is_locked(directory / "x.lock", UNITS), "it sits on one unit while it waits for the other"
@@ -187,7 +187,7 @@ def test_who_may_lock_but_make_no_bell_waits_all_the_same(error: str, pool: Thre
 
     with replaced(os, "mkfifo", refuse):
         hold = pylock.lock("x").acquire()
-        waiter = pool.submit(pylock.lock("x").acquire)
+        waiter = pool.submit(pylock.lock("x").acquire, 5)
         waiting("x", 1)
         hold.release()
         waiter.result(10).release()
@@ -203,7 +203,7 @@ def test_who_may_not_give_a_bell_the_mode_of_its_directory_waits_all_the_same(
     refuse = failing_once(os.chmod, getattr(errno, error), lambda path, mode: True)
     with replaced(os, "chmod", refuse):
         hold = pylock.lock("x").acquire()
-        waiter = pool.submit(pylock.lock("x").acquire)
+        waiter = pool.submit(pylock.lock("x").acquire, 5)
         waiting("x", 1)
         hold.release()
         waiter.result(10).release()
