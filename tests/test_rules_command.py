@@ -35,7 +35,7 @@ def has_ended(pid: int) -> bool:
     """Whether it is gone, or dead and not yet reaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter, if it goes while it is read
         return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,12 @@ from typing import Any
 import pytest
 from command import pylock as run_pylock
 from contender import Contender, waiting
-from kernel import descriptors_of, failing_once, replaced
+from kernel import descriptors_of, failing_once, path_of, replaced
 
 import pylock
+
+LONGER_THAN_FRESH = 0.02
+"""Seconds after which a descriptor that was kept is not used any more."""
 
 
 class Killed(BaseException):
@@ -99,6 +103,13 @@ def test_check_knows_a_file_by_its_inode_and_its_device(field: str) -> None:
             hold.check()
 
 
+def test_file_on_a_server_that_calls_it_stale_is_lost() -> None:
+    with pylock.lock("x") as hold:
+        stale = failing_once(os.lstat, errno.ESTALE, lambda *_: True)
+        with replaced(os, "lstat", stale), pytest.raises(pylock.LockLost, match="removed or replaced"):
+            hold.check()
+
+
 # First users
 
 
@@ -156,6 +167,30 @@ def test_first_users_who_come_together_all_get_their_turn(contenders: type[Conte
         assert all(isinstance(token, int) for token in tokens), tokens
 
 
+def test_mount_that_has_no_modes_to_change_has_locks_all_the_same() -> None:
+    def refuse(fd: int, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "no modes here")
+
+    with replaced(os, "fchmod", refuse):
+        hold = pylock.lock("x").acquire_nowait()
+    assert_excludes("x", hold)
+    hold.release()
+
+
+def test_nothing_is_written_into_what_is_no_regular_file(directory: Path) -> None:
+    """As into a device, which can be locked too."""
+    path, real = directory / "x.lock", os.fstat
+    path.touch()
+
+    def fstat(fd: int) -> os.stat_result:
+        status = real(fd)
+        return os.stat_result([stat.S_IFCHR | 0o600, *list(status)[1:]]) if path_of(fd) == str(path) else status
+
+    with replaced(os, "fstat", fstat), pytest.raises(pylock.BadLockFile, match="not a regular file"):
+        pylock.lock("x").acquire_nowait()
+    assert path.read_bytes() == b""
+
+
 def test_policy_other_than_that_of_the_lock_is_refused() -> None:
     with pylock.lock("x", policy="fair"):
         pass
@@ -171,6 +206,19 @@ def test_policy_other_than_that_of_the_lock_is_refused() -> None:
 # Descriptors
 
 
+class Clock:
+    """The monotonic clock, which stands still; at first at a time at which nothing that others kept is fresh."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic() + LONGER_THAN_FRESH
+
+    def pause(self) -> None:
+        self.now += LONGER_THAN_FRESH
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def keep_open(lock: pylock.Lock) -> None:
     """Take it so often in a row that its descriptor is kept for the next time."""
     for _ in range(40):
@@ -181,7 +229,7 @@ def test_forked_child_does_not_take_a_strange_file_for_the_lock_file_that_its_pa
     directory: Path, tmp_path: Path
 ) -> None:
     lock = pylock.lock("x")
-    with replaced(time, "monotonic", lambda: 1000.0):  # nothing that was kept grows old
+    with replaced(time, "monotonic", Clock()):
         keep_open(lock)
         assert descriptors_of(directory / "x.lock"), "one was kept"
         strange = tmp_path / "strange"
@@ -204,21 +252,21 @@ def _locks_the_right_file(lock: pylock.Lock, strange: Path) -> int:
 
 
 def test_descriptor_that_was_kept_and_grew_old_is_closed(directory: Path) -> None:
-    lock, now = pylock.lock("x"), [1000.0]
-    with replaced(time, "monotonic", lambda: now[0]):
+    lock, clock = pylock.lock("x"), Clock()
+    with replaced(time, "monotonic", clock):
         for _ in range(3):
             keep_open(lock)
-            now[0] += 1
+            clock.pause()
         lock.acquire().release()
     assert descriptors_of(directory / "x.lock") == []
 
 
 def test_descriptors_of_many_locks_that_grew_old_are_closed_for_new_ones(directory: Path) -> None:
-    now = [1000.0]
-    with replaced(time, "monotonic", lambda: now[0]):
+    clock = Clock()
+    with replaced(time, "monotonic", clock):
         for number in range(40):
             keep_open(pylock.lock(f"x{number}"))
-            now[0] += 1
+            clock.pause()
         kept = [number for number in range(40) if descriptors_of(directory / f"x{number}.lock")]
     assert len(kept) <= 8
     assert 39 in kept, "there was room for the last one"
@@ -324,6 +372,45 @@ def test_lock_file_in_use_is_not_cleaned_away(what: str, directory: Path, conten
     before = (directory / "x.lock").stat().st_ino
     assert run_pylock("clean").returncode == 0
     assert (directory / "x.lock").stat().st_ino == before
+
+
+# Bells
+
+
+@pytest.mark.parametrize("may_be_opened", [True, False])
+def test_file_of_others_in_the_place_of_a_bell_is_neither_written_to_nor_removed(
+    may_be_opened: bool, directory: Path
+) -> None:
+    """Where everybody may make files."""
+    directory.chmod(0o1777)
+    strange, real = directory / "x.lock.0", os.open
+    strange.touch()
+
+    def open_(path: str, *arguments: Any) -> int:
+        if path == str(strange) and not may_be_opened:
+            raise PermissionError(errno.EACCES, "not yours", path)
+        return real(path, *arguments)
+
+    with replaced(os, "open", open_), ThreadPoolExecutor() as pool:
+        hold = pylock.lock("x").acquire()
+        waits = pool.submit(pylock.lock("x").acquire, 5)
+        waiting("x", 1)
+        hold.release()
+        waits.result(10).release()
+    assert strange.read_bytes() == b""
+
+
+@pytest.mark.parametrize(("mode", "bell"), [(0o700, 0o600), (0o2770, 0o660), (0o1777, 0o666)])
+def test_bell_can_be_rung_by_all_who_may_take_the_lock(
+    mode: int, bell: int, directory: Path, contenders: type[Contender]
+) -> None:
+    directory.chmod(mode)
+    waiter = contenders()
+    with pylock.lock("x"):
+        waiter.start_acquiring("x")
+        [path] = directory.glob("x.lock.*")
+        assert stat.S_IMODE(path.stat().st_mode) == bell
+    assert isinstance(waiter.answer(), int)
 
 
 # While somebody waits
