@@ -374,6 +374,26 @@ def test_lock_file_in_use_is_not_cleaned_away(what: str, directory: Path, conten
     assert (directory / "x.lock").stat().st_ino == before
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("x.lock", "4711 of another program\n"), ("x.lock", ""), ("x.lock.3", ""), ("x.lock.3", "precious")],
+)
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_file_of_another_program_is_not_cleaned_away(words: list[str], name: str, text: str, directory: Path) -> None:
+    (directory / name).write_text(text)
+    assert "nothing to remove" in run_pylock("clean", *words).stdout
+    assert (directory / name).read_text() == text
+
+
+@pytest.mark.parametrize("kind", ["sequence", "timestamp"])
+def test_memory_of_values_is_not_cleaned_away(kind: str, directory: Path) -> None:
+    """It would give them once more."""
+    lock: pylock.Lock[Any] = pylock.sequence("x") if kind == "sequence" else pylock.timestamp("x", "%H%M%S")
+    lock.acquire().release()
+    assert run_pylock("clean").returncode == 0
+    assert os.listdir(directory) == ["x.lock"]
+
+
 # Bells
 
 
