@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ESTALE
 from time import monotonic
 
 from .blocks import all_blocks_around, blocks_around, refuse_deadlock
@@ -80,6 +81,9 @@ def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: boo
                 return
         except Gone:
             pass
+        except OSError as error:  # removed on another host
+            if error.errno != ESTALE:
+                raise
         claim.grant = None
         claim.close()
         if claim.take():

@@ -23,7 +23,7 @@ from .directories import Directory, resolve
 from .errors import BadLockFile, Deadlock
 from .harmless import harmless
 from .headers import is_blank, parse_line, read_head, read_header
-from .layout import FAIR, SLOT_SIZE, SUFFIX, Definition, Gone, seat_slot, slots_start
+from .layout import FAIR, POOL, SLOT_SIZE, SUFFIX, Definition, Gone, seat_slot, slots_start
 from .lockfile import Look
 from .modes import BY_CODE, BY_NAME, INTENTS, ModeRule
 from .tickets import all_tickets
@@ -233,11 +233,11 @@ class _Stuck:
     def _in_the_way(self, waiter: _Waiter) -> list[Holder]:
         """The holders that will not let go, as far as they keep the waiter out."""
         definition = waiter.file.definition
-        limit = definition.capacity + len(definition.leaving) if definition.capacity else 0
         staying = [holder for holder in waiter.file.holders if self._claimants(waiter, holder)]
         excluding = [holder for holder in staying if holder.code not in waiter.rule.compatible]
         counted = [holder for holder in staying if holder.code == "PR"] if waiter.rule.counted else []
-        if 0 < limit < waiter.weight + sum(holder.weight for holder in counted):
+        used = sum(_units_of(holder, definition) for holder in counted)
+        if 0 < definition.capacity < waiter.weight + used:
             return excluding + counted
         return excluding
 
@@ -245,6 +245,13 @@ class _Stuck:
         claimants = [other for other in self._claims.get(id(holder), ()) if other in self.waiters]
         # Who converts its own hold does not wait for itself.
         return [other for other in claimants if not (other is waiter and waiter.held)]
+
+
+def _units_of(holder: Holder, definition: Definition) -> int:
+    """How many units of the capacity it holds; an element of a pool that was taken out meanwhile is none."""
+    if definition.kind != POOL or holder.value is None:
+        return holder.weight
+    return sum(element in definition.elements for element in holder.value.split(","))
 
 
 def _claims_of(waiters: list[_Waiter]) -> dict[int, list[_Waiter]]:

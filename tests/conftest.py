@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import remote as file_server
 from contender import Contender
 from watchdog import TEST_SECONDS, Watchdog
 
@@ -62,3 +63,20 @@ def contenders() -> Iterator[type[Contender]]:
     yield Contender
     for contender in Contender.made:
         contender.end()
+
+
+@pytest.fixture
+def remote(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lock directory, which this process takes for one on a file server, where other hosts can lock too."""
+    file_server.take_for_remote(str(directory), monkeypatch.setattr)
+    return directory
+
+
+@pytest.fixture
+def hosts(remote: Path, contenders: type[Contender]) -> type[Contender]:
+    """The class of contenders on hosts of their own, each with its own memory of the files of that directory."""
+
+    class Remote(contenders):  # type: ignore[misc, valid-type]
+        interpreter = file_server.HOST
+
+    return Remote

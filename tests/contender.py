@@ -41,10 +41,11 @@ class Contender:
     """The test's end of such a process."""
 
     made: ClassVar[list[Contender]] = []
+    interpreter: ClassVar[list[str]] = [sys.executable]
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [*self.interpreter, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -121,7 +122,7 @@ def obey(holds: list[pylock.Hold]) -> None:
                 continue
             say(None)
         except Exception as error:
-            say(type(error).__name__)
+            say(str(error) if do == "complain" else type(error).__name__)
 
 
 def done(do: str, command: dict[str, Any], holds: list[pylock.Hold]) -> object:
@@ -137,6 +138,10 @@ def done(do: str, command: dict[str, Any], holds: list[pylock.Hold]) -> object:
         holds[-1].convert(**command)
     elif do == "define":
         pylock.define(**command)
+    elif do == "holders":
+        return [holder.pid for holder in pylock.inspect(**command).holders]
+    elif do == "complain":
+        pylock.lock(**command).acquire_nowait().release()
     return None
 
 
