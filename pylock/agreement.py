@@ -8,17 +8,22 @@ from .errors import BadLockFile, DefinitionMismatch, LockError
 from .headers import is_blank, put_header, read_head, read_header
 from .layout import NO_ROOM, Definition, write_header
 from .lockfile import leave_gate, take_gate
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .request import Request
+from .request import Request, Terms
 
 
-def agree(fd: int, request: Request) -> tuple[bytes, Definition]:
-    """Return the header and what it says, once the request fits it.
+def learn(fd: int, request: Request) -> Terms:
+    """Read the header and check the request against it; give the lock a definition if it has none.
 
     Raises BadLockFile, DefinitionMismatch, LockError, `layout.Gone`, OSError.
     """
+    terms = request.terms  # once, as another thread may learn something else meanwhile
+    if os.pread(fd, request.header_size, 0) != terms.header:
+        request.terms = terms = Terms(*_agree(fd, request))
+    return terms
+
+
+def _agree(fd: int, request: Request) -> tuple[bytes, Definition]:
+    """Return the header and what it says, once the request fits it."""
     while True:
         head, terms = os.pread(fd, request.header_size, 0), request.terms
         if head == terms.header:  # as we have just written it

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from .claim import Claim
     from .request import Request
 
 Entry = tuple["tuple[FrameType | None, ...]", int, int, object]
@@ -34,7 +33,19 @@ which), the thread, and the asyncio task or None."""
 
 _GENERATOR, _COROUTINE = 0x20 | 0x200, 0x80 | 0x200  # of code.co_flags: the second is at an await where it enters
 
-inside: dict[int, ref[Claim]] = {}
+
+class Insider:
+    """What a with block may be inside of: a claim, opened as ``fd``, and who has entered by it."""
+
+    __slots__ = ("__weakref__", "entered_by", "fd", "request")
+
+    fd: int
+    request: Request
+    entered_by: Entry | None
+    """Who is in a with block by it, until that block ends."""
+
+
+inside: dict[int, ref[Insider]] = {}
 """The claim of each ``with`` block, by its descriptor; it says who entered. Weak, as a frame keeps what it names."""
 
 forget_in_child(inside.clear)
@@ -54,7 +65,7 @@ def calling_frame() -> FrameType | None:
         return None
 
 
-def enter_block(claim: Claim, frame: FrameType | None) -> None:
+def enter_block(claim: Insider, frame: FrameType | None) -> None:
     """Note that the frame is inside the block of the claim."""
     task = current_task() if "asyncio" in sys.modules else None
     instruction = frame.f_lasti if frame else -1
@@ -85,13 +96,13 @@ def is_at_with(frame: FrameType, instruction: int) -> bool:
     return code[instruction - 2] == opmap["LOAD_SPECIAL"]  # since Python 3.14
 
 
-def note_taken(claim: Claim) -> None:
+def note_taken(claim: Insider) -> None:
     """Note that the caller outside pylock is about to wait for more, so that it will not let go of this before."""
     claim.entered_by = (_outside(),), -1, get_ident(), current_task()
     inside[claim.fd] = ref(claim)
 
 
-def leave_block(claim: Claim) -> None:
+def leave_block(claim: Insider) -> None:
     """Forget it: the claim may be released by anybody from now on."""
     claim.entered_by = None
     inside.pop(claim.fd, None)
@@ -102,7 +113,7 @@ def entered_here(entry: Entry, frame: FrameType | None) -> bool:
     return entry[0][0] is frame or (entry[2] == get_ident() and entry[3] is current_task())
 
 
-def all_blocks_around(waits_as_task: bool) -> list[Claim]:
+def all_blocks_around(waits_as_task: bool) -> list[Insider]:
     """Return the claims of the blocks that cannot end before the caller goes on.
 
     A task that awaits stops only itself, but a call that blocks stops every task of its event loop.
@@ -134,13 +145,13 @@ def _is_stopped_with(mine: Any, other: Any) -> bool:
     return mine is not None and other is not None and other.get_loop() is mine.get_loop() and not other.done()
 
 
-def blocks_around(request: Request, waits_as_task: bool, besides: Claim | None = None) -> list[Claim]:
+def blocks_around(request: Request, waits_as_task: bool, besides: Insider | None = None) -> list[Insider]:
     """Return those of the same lock, but for the one ``besides``."""
     around = all_blocks_around(waits_as_task)
     return [claim for claim in around if claim.request.path == request.path and claim is not besides]
 
 
-def refuse_deadlock(request: Request, blocks: list[Claim]) -> None:
+def refuse_deadlock(request: Request, blocks: list[Insider]) -> None:
     """Raise Deadlock if the request cannot be granted before one of the blocks around it ends."""
     units = request.weight
     for claim in blocks:

@@ -8,31 +8,30 @@ from errno import ESTALE
 from time import monotonic
 
 from . import process
-from .blocks import enter_block, inside
+from .agreement import learn
+from .attempt import ANY_WAITER, PATIENCE
+from .blocks import Insider, enter_block, inside
 from .byterange import is_free, let_go
 from .contention import steps_to_grant
-from .descriptors import FRESH, HOT, close, drop, is_ours, put_away, take_idle
+from .descriptors import close, drop, is_ours
 from .errors import BadLockFile, LockError, LockTimeout, NotHeld
 from .existence import begin_use, end_use, exists, outlive
-from .failures import raise_explained
-from .grants import ANY_WAITER, PATIENCE
+from .failures import NO_LOCKS_HERE, explained, unsupported
 from .layout import Gone
-from .lockfile import open_file
 from .modes import NULL
 from .removal import finish_removal
+from .reuse import borrow, give_back
 from .tickets import may_skip_queue
 from .waiting import ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .blocks import Entry
     from .errors import WouldBlock
     from .fronts import Steps
-    from .grants import Grant
-    from .request import Request
+    from .request import Grant, Request
 
 
-class Claim:
+class Claim(Insider):
     """One try for a lock, and what came of it.
 
     Invariants:
@@ -42,15 +41,14 @@ class Claim:
         ``entered_by`` is not None only while a with block has it
     """
 
-    __slots__ = ("__weakref__", "entered_by", "fd", "fresh_until", "grant", "mark", "request", "waited")
+    __slots__ = ("fresh_until", "grant", "mark", "waited")
 
     def __init__(self, request: Request) -> None:
         self.fd = -1
         self.request = request
         self.mark = process.mark if process.mark[0] else process.current()
         self.grant: Grant | None = None
-        self.entered_by: Entry | None = None
-        """Who is in a with block by this claim, until that block ends."""
+        self.entered_by = None
         self.fresh_until = 0.0
         """Until when, on the monotonic clock, the descriptor may be used again."""
         self.waited = 0.0
@@ -91,13 +89,15 @@ class Claim:
             return False
         while True:
             try:
-                quiet = self._open()
+                self.fd, self.fresh_until, quiet_since = borrow(request.path, request.directory, request.heat)
                 fd = self.fd
+                # Who began to wait since nobody did has not lost its patience yet.
+                quiet = quiet_since and monotonic() - quiet_since < PATIENCE and not request.terms.fair
                 if request.renews:
                     begin_use(fd, request)
                 if jump or quiet or is_free(fd, ANY_WAITER):
                     self.grant = request.attempt(fd, request, None)
-                elif request.mode is NULL or may_skip_queue(fd, request.mode, request.learn(fd).fair):
+                elif request.mode is NULL or may_skip_queue(fd, request.mode, learn(fd, request).fair):
                     self.grant = request.attempt(fd, request, None)
                     if self.grant is not None and not request.mode.sole:
                         ring_next(fd, request, request.mode)  # others who share may join now
@@ -111,23 +111,6 @@ class Claim:
                 self.close()
                 if not closed_by_others and getattr(error, "errno", None) != ESTALE:
                     raise
-
-    def _open(self) -> bool:
-        """Get a descriptor of the lock file; tell whether nobody can stand before us, without a look."""
-        request, now = self.request, monotonic()
-        if idle := take_idle(request.path, now):
-            self.fd, self.fresh_until, quiet_since = idle
-            # Who began to wait since then has not lost its patience yet.
-            return now - quiet_since < PATIENCE and not request.terms.fair
-        self.fd = open_file(request.path, request.directory)
-        if now - request.opened > FRESH or request.directory.remote:
-            request.heat = 0
-        elif request.heat < HOT:
-            request.heat += 1
-        else:
-            self.fresh_until = now + FRESH
-        request.opened = now
-        return False
 
     def steps(
         self, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout] = LockTimeout
@@ -144,8 +127,8 @@ class Claim:
         if fd < 0 or not self.mark[0]:
             raise self.not_held()
         try:
-            if request.kind.commits and not failed:
-                request.kind.commit(self)
+            if request.kind.commits and not failed and self.grant:
+                request.kind.commit(fd, request, self.grant)
         finally:
             try:
                 self.fd = -1
@@ -163,7 +146,7 @@ class Claim:
                 close(fd)
                 end_use(request)
             else:
-                put_away(request.path, fd, self.fresh_until, nobody_waits)
+                give_back(request.path, fd, self.fresh_until, nobody_waits)
 
     def pass_bell(self) -> None:
         """Wake who waits and may have the lock together with this holder."""
@@ -207,5 +190,9 @@ class Claim:
 
 def explain(error: BaseException, request: Request) -> None:
     """Raise what an OSError of the lock file means; return if it says enough by itself."""
-    if isinstance(error, OSError) and not isinstance(error, LockError):
-        raise_explained(error, request)
+    if not isinstance(error, OSError) or isinstance(error, LockError):
+        return
+    mount = request.directory.mount if error.errno in NO_LOCKS_HERE else None
+    better = unsupported(error, request.path, mount) if mount else explained(error, request.path)
+    if better is not error:
+        raise better from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from errno import ESTALE
 from time import monotonic
 
+from .agreement import learn
 from .blocks import all_blocks_around, blocks_around, refuse_deadlock
 from .existence import until_it_exists
 from .failures import bad_file
@@ -130,7 +131,7 @@ def _refusal(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockEr
     if claim.fd < 0:
         return absence(kind, claim.request, claim.waited)
     try:
-        claim.request.learn(claim.fd)  # who asks for what this lock is not should know why
+        learn(claim.fd, claim.request)  # who asks for what this lock is not should know why
     except Gone:
         pass
     return refusal(kind, claim.fd, claim.request, claim.waited)

@@ -18,22 +18,22 @@ import os
 from itertools import pairwise
 from time import monotonic
 
+from .agreement import learn
+from .attempt import ANY_WAITER, LET_GO, PLAIN, attempt_units, last_token, piece_lock, put_record, take_units
 from .blocks import blocks_around, refuse_deadlock
 from .bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .byterange import is_free, let_go, try_lock, unlock
 from .contention import watch_for
 from .descriptors import drop
 from .errors import Deadlock, LockLost, LockTimeout
-from .grants import ANY_WAITER, LET_GO, last_token, put_record
 from .harmless import harmless
 from .headers import parse_line
 from .layout import SLOT_SIZE, now, seat_slot, unit_slot
 from .lockfile import is_at, open_file
 from .modes import BY_NAME, CONCURRENT_READ, NULL, SHARED, ModeRule, rule_of
 from .refusals import refusal
-from .request import PLAIN, Kind, Request, check_seconds, make_request
+from .request import Kind, Request, check_seconds, make_request
 from .tickets import LEAVE_SEATS, all_tickets, take_seat
-from .units import attempt_units, piece_lock, take_units
 from .waiting import ring_next, wait
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .claim import Claim
     from .deadlocks import Watch
     from .fronts import Steps
-    from .grants import Attempt, Grant, Pieces
+    from .request import Attempt, Grant, Pieces
 
 _END_OF_UNITS = UNITS + UNIT_COUNT
 _LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)
@@ -121,7 +121,7 @@ class _Conversion(Kind):
         claim = self._claim
         if not claim.is_alive:  # another thread has released it meanwhile
             raise claim.not_held()
-        if self.starts and not request.learn(claim.fd).limit:
+        if self.starts and not learn(claim.fd, request).limit:
             return None
         grant = self._change(claim.fd, request)
         if grant is not None:
@@ -192,7 +192,7 @@ class _Conversion(Kind):
         return pieces
 
     def _free_units(self, fd: int, request: Request) -> Pieces | None:
-        if request.learn(fd).limit or self.starts:
+        if learn(fd, request).limit or self.starts:
             grant = attempt_units(fd, request)
             return grant and grant[1]
         return take_units(fd, 1, UNIT_COUNT)  # a closed lock does not keep its holders from changing

@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .claim import Claim
+    from .blocks import Insider
     from .nesting import OuterHold
     from .request import Request
 
@@ -79,7 +79,7 @@ class Watch:
         return self._pause
 
 
-def watch(around: list[Claim], above: list[OuterHold], request: Request) -> Watch:
+def watch(around: list[Insider], above: list[OuterHold], request: Request) -> Watch:
     """Return the watch for a waiter inside these blocks, whose process runs under the locks ``above``."""
     pid = os.getpid()
     held = []

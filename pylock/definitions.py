@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from time import sleep
 
+from .attempt import PLAIN
 from .byterange import let_go
 from .descriptors import drop
 from .elements import check_elements, rearranged
@@ -74,7 +75,7 @@ def define(
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     change = _Change(capacity, policy, None if elements is None else check_elements(elements), kind)
-    request = make_request(name, "exclusive", directory=directory)
+    request = make_request(name, "exclusive", directory=directory, kind=PLAIN)
     for _ in range(1000):
         fd = open_file(request.path, request.directory)
         try:

@@ -1,12 +1,7 @@
-"""The descriptors that pylock has open: none is inherited by a forked child, and a hot one is used again.
+"""The descriptors that pylock has open: none is lost, and none is inherited by a forked child.
 
 Every lock file and bell is opened here, noted, and closed here. A descriptor is unlocked before it is closed, because a
 child that was forked just now may have a copy; and forgotten after, so that no child misses one.
-
-Opening and closing take a third of the time of an uncontended lock. So of a lock file that is opened `HOT` times in a
-row within `FRESH` seconds each, the descriptor is kept at the release and used by the next acquisition, until it is
-`FRESH` seconds old. A file that was replaced by hand is therefore found out that much later than by opening it
-each time, and not at all later if `removal` removed it.
 """
 
 from __future__ import annotations
@@ -15,14 +10,10 @@ import os
 from _thread import RLock
 from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
-from time import monotonic
 
 from .byterange import let_go
 from .process import forget_in_child
 
-FRESH = 0.01
-HOT = 16
-_MOST_IDLE = 8
 _MARK = 0x70796C6F
 """The file offset of a lock file's descriptor, by which it is known again. Nothing reads or writes at the offset."""
 
@@ -33,11 +24,6 @@ _kept: set[int] = set()
 
 _opening = RLock()
 """Held while a descriptor is opened and noted, or closed and forgotten, so that no fork falls between."""
-
-Idle = tuple[int, float, float]
-"""A descriptor without any lock, until when it is fresh, and when it was last released with nobody waiting."""
-
-_idle: dict[str, Idle] = {}
 
 
 def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
@@ -95,38 +81,10 @@ def keep_in_child(fd: int, keep: bool) -> None:
         _kept.discard(fd)
 
 
-def take_idle(path: str, now: float) -> Idle | None:
-    """Return a descriptor of the lock file that is still fresh, if there is one."""
-    found = _idle.pop(path, None)
-    if found is None or 0 < found[1] - now <= FRESH:  # else it is stale, or the clock is not the one it was
-        return found
-    close(found[0])
-    return None
-
-
-def put_away(path: str, fd: int, fresh_until: float, nobody_waits: bool) -> None:
-    """Keep a descriptor on which nothing is locked any more for the next acquisition, or close it."""
-    if fresh_until and (len(_idle) < _MOST_IDLE or _close_stale()):
-        kept = fd, fresh_until, monotonic() if nobody_waits else 0.0
-        if _idle.setdefault(path, kept) is kept:
-            return
-    close(fd)
-
-
-def _close_stale() -> bool:
-    """Make room; tell whether there is some."""
-    now = monotonic()
-    for path, (_, fresh_until, _) in list(_idle.items()):
-        if now >= fresh_until and (stale := _idle.pop(path, None)):
-            close(stale[0])
-    return len(_idle) < _MOST_IDLE
-
-
 def _drop_copies() -> None:
     """In a forked child: close its copies, which frees nothing as long as the parent has its own open."""
     global _opening
     _opening = RLock()  # C code may have forked while another thread of the parent had it
-    _idle.clear()
     kept = {fd: _opened.pop(fd) for fd in _kept if fd in _opened}
     while _opened:
         fd, marked = _opened.popitem()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import count
 
+from .attempt import piece_lock
 from .byterange import try_lock
 from .layout import ELEMENTS_SIZE, Definition, Places, quote
-from .units import piece_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

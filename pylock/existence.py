@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from time import monotonic, time_ns
 
+from .attempt import put_record
 from .byterange import ANYBODY, is_free
-from .grants import put_record
 from .headers import parse_line
 from .layout import LIFE_SLOT, SLOT_SIZE
 from .lockfile import Look, is_being_removed, leave_gate, take_gate

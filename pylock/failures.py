@@ -9,9 +9,8 @@ from .errors import BadLockFile, Unsupported
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .mounts import Mount
-    from .request import Request
 
-_NO_LOCKS_HERE = frozenset((EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP))
+NO_LOCKS_HERE = frozenset((EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP))
 _NO_LOCK_FILES = {ELOOP: "a symbolic link", EISDIR: "a directory", ENXIO: "a socket", ESPIPE: "a FIFO"}
 
 
@@ -30,18 +29,11 @@ def explained(error: OSError, path: str) -> Exception:
     return error
 
 
-def raise_explained(error: OSError, request: Request) -> None:
-    """Raise what is to be raised for an error of the request's lock file; return if it says enough by itself."""
-    if error.errno in _NO_LOCKS_HERE:
-        mount = request.directory.mount
-        raise Unsupported(
-            f"cannot lock {request.path}: {error.strerror}; {_why_not(error.errno, mount)}",
-            path=request.path,
-            errno=error.errno,
-        ) from error
-    better = explained(error, request.path)
-    if better is not error:
-        raise better from error
+def unsupported(error: OSError, path: str, mount: Mount) -> Unsupported:
+    """Return what is to be raised where the bytes of the file cannot be locked, which is on that mount."""
+    return Unsupported(
+        f"cannot lock {path}: {error.strerror}; {_why_not(error.errno, mount)}", path=path, errno=error.errno
+    )
 
 
 def _why_not(errno: int | None, mount: Mount) -> str:

@@ -10,9 +10,9 @@ import os
 from _weakref import ref
 
 from . import process
+from .attempt import put_record
 from .blocks import inside
 from .descriptors import close, keep_in_child
-from .grants import put_record
 from .headers import parse_line
 from .layout import SLOT_SIZE
 

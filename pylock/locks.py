@@ -5,6 +5,7 @@ The way of a request: a door of `Asking` → `Claim.take` (one try) → granted;
 
 from __future__ import annotations
 
+from .attempt import PLAIN
 from .blocks import calling_frame, entered_here
 from .byterange import is_free
 from .claim import Claim
@@ -86,7 +87,9 @@ def lock(
     Unsupported, LockError.
     """
     checked_timeout(timeout)
-    request = request_for(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
+    request = request_for(
+        name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan, PLAIN
+    )
     return Lock(request, timeout)
 
 

@@ -1,4 +1,4 @@
-"""What a command is told, in its environment, of the locks that it runs under.
+"""The locks that this process runs under, as its environment says.
 
 A nested ``pylock run`` that would wait for its own caller is told so at once.
 """
@@ -13,11 +13,9 @@ from .headers import is_blank, read_head, read_header
 from .layout import Gone
 from .lockfile import Look
 from .modes import BY_CODE
-from .texts import to_os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .claim import Claim
     from .request import Request
 
 VARIABLE = "PYLOCK_HELD"
@@ -37,33 +35,13 @@ class OuterHold:
         self.path = path
 
 
-def variables(claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
-    """Return the variables for a command that runs under these claims, of which ``first`` is the one to speak of."""
-    request = first.request
-    assert first.grant is not None
-    told = {
-        "PYLOCK_NAME": to_os(request.name),
-        "PYLOCK_MODE": request.mode.name,
-        "PYLOCK_TOKEN": str(first.grant[0]),
-        "PYLOCK_DIR": request.directory.path,
-        VARIABLE: _extended([claim.request for claim in claims]),
-    }
-    for claim in claims:
-        given = claim.grant and claim.grant[2]
-        if isinstance(given, tuple):
-            told.setdefault("PYLOCK_ELEMENT", to_os(",".join(given)))
-        elif given is not None:
-            told.setdefault("PYLOCK_VALUE", to_os(str(given)))
-    return told
-
-
 def mark() -> str:
     """What stands in the environment of every process that runs under a claim of this one."""
     me = process.identity()
     return f"{me.pid} {me.start} "
 
 
-def _extended(requests: list[Request]) -> str:
+def extended(requests: list[Request]) -> str:
     """Return the chain for a command that runs under these locks too: a line "pid start code weight path" each."""
     lines = [line for line in os.environ.get(VARIABLE, "").split("\n") if line]
     for request in requests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shlex import join
 
+from .agreement import learn
 from .census import Holder, take_census
 from .directories import is_default
 from .enums import Mode
@@ -65,7 +66,7 @@ def _hindrance(fd: int, request: Request, holders: tuple[Holder, ...]) -> str:
 
 def _is_closed(fd: int, request: Request) -> bool:
     try:
-        return request.learn(fd).limit == 0
+        return learn(fd, request).limit == 0
     except (Gone, LockError):
         return False
 

@@ -9,18 +9,15 @@ import os
 import sys
 
 from . import process
-from .agreement import agree
 from .bytemap import LAST_PRIORITY, UNIT_COUNT
 from .directories import Directory, absolute, resolve
 from .errors import DefinitionMismatch
-from .grants import attempt_range
 from .layout import (
     FAIR,
     LEAST_TOKEN,
     LOCK,
     POLICIES,
     SLOT_SIZE,
-    UNLIMITED,
     Definition,
     file_name,
     header_size,
@@ -29,14 +26,15 @@ from .layout import (
     write_header,
 )
 from .modes import ModeRule, rule_of
-from .units import attempt_units
+from .reuse import Heat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
 
-    from .claim import Claim
-    from .grants import Attempt, Pieces
+    Attempt = Callable[[int, "Request", int | None], "Grant | None"]
+    """One try for a lock, through a descriptor, by who has that seat (None: by who does not wait)."""
 
 _GRANTED = b'{"token":%d,"since":%d%b'
 _WAITING = b'{"token":            null,"since":%d%b'
@@ -47,6 +45,13 @@ _MOST_REMEMBERED = 4096
 
 _remembered: dict[tuple[object, ...], Request] = {}
 _environment: dict[bytes, bytes] = getattr(os.environ, "_data", {})
+
+
+Pieces = tuple[tuple[int, int], ...]
+"""Units held: (first, one past the last) of each stretch."""
+Grant = tuple[int, "Pieces | None", object, tuple[int, ...]]
+"""The token, the units got by a shared request, what a kind of lock gives besides (an element, a value), and the
+places of the records that show the holder."""
 
 
 class Terms:
@@ -62,7 +67,7 @@ class Terms:
 
 
 class Kind:
-    """What a plain lock does, and other kinds of lock, in the rooms of `kinds`, do otherwise."""
+    """What a kind of lock does its own way; where it says nothing, as a plain one."""
 
     __slots__ = ()
 
@@ -86,17 +91,14 @@ class Kind:
 
     def attempt_in(self, mode: ModeRule) -> Attempt:
         """Return what tries for the lock in that mode."""
-        return plain_attempt(mode)
+        raise NotImplementedError
 
-    def commit(self, claim: Claim) -> None:
+    def commit(self, fd: int, request: Request, grant: Grant) -> None:
         """Make what was given the holder's own for good, before it lets go."""
 
     def pause(self, seconds: float) -> float:
         """How long the next in turn may sleep, of the seconds that it wants to."""
         return seconds
-
-
-PLAIN = Kind()
 
 
 class Request:
@@ -118,7 +120,6 @@ class Request:
         "kind",
         "mode",
         "name",
-        "opened",
         "passes_bell_late",
         "path",
         "priority",
@@ -163,10 +164,7 @@ class Request:
         self.terms = Terms(write_header(name, expected), expected)
         self.units: tuple[bytes, Pieces] | None = None
         """The units held last, which are tried first the next time."""
-        self.opened = 0.0
-        """When, on the monotonic clock, the file was last opened for this request."""
-        self.heat = 0
-        """How often in a row it was opened soon after the time before."""
+        self.heat = Heat()
         self.tail = b""
         self.signed: process.Mark = process.ELSEWHERE
         """The process whose tail it is."""
@@ -174,7 +172,7 @@ class Request:
     def __reduce__(self) -> tuple[object, ...]:
         """It is made anew in the process that it is sent to, which is another one, perhaps on another host."""
         given = self.expected
-        return make_request, (
+        return request_for, (
             self.name, self.mode.name, self.weight, given.given_capacity, self.priority, given.given_policy,
             self.reason, self.directory.path, self.create, self.idle_lifespan, self.kind,
         )  # fmt: skip
@@ -205,25 +203,6 @@ class Request:
     def slot_offset(self, slot: int) -> int:
         return self.slots_start + SLOT_SIZE * slot
 
-    def learn(self, fd: int) -> Terms:
-        """Read the header and check the request against it; give the lock a definition if it has none.
-
-        Raises BadLockFile, DefinitionMismatch, `layout.Gone`, OSError.
-        """
-        terms = self.terms  # once, as another thread may learn something else meanwhile
-        if os.pread(fd, self.header_size, 0) != terms.header:
-            self.terms = terms = Terms(*agree(fd, self))
-        return terms
-
-    def refuse_weightless(self, fd: int) -> None:
-        """Raise DefinitionMismatch if any number may share the lock, so that to take several units means nothing."""
-        if self.learn(fd).limit == UNLIMITED:
-            raise DefinitionMismatch(
-                f'{self.weight} units of lock "{self.name}" mean nothing: it has no capacity, so that any number share'
-                " it; give the capacity too. (To wait so many seconds is a timeout, -t in the shell.)",
-                name=self.name,
-            )
-
     def check_attainable(self) -> None:
         """Raise DefinitionMismatch if the lock, as last seen, can never grant this."""
         if 0 < self.terms.limit < self.weight:
@@ -231,11 +210,6 @@ class Request:
                 f'{self.weight} units of lock "{self.name}" can never be had: its capacity is {self.terms.limit}',
                 name=self.name,
             )
-
-
-def plain_attempt(mode: ModeRule) -> Attempt:
-    """Return what tries for a plain lock in that mode."""
-    return attempt_units if mode.counted else attempt_range
 
 
 def request_for(
@@ -247,17 +221,20 @@ def request_for(
     policy: str | None,
     reason: str | None,
     directory: str | PathLike[str] | None,
-    create: bool = True,
-    idle_lifespan: float | None = None,
+    create: bool,
+    idle_lifespan: float | None,
+    kind: Kind,
 ) -> Request:
     """Return the request for what is asked, checked the first time. Raises as `make_request`."""
     # The raw variable, because os.environ.get takes a microsecond where it is not set: half as long as a lock.
     where = _environment.get(b"PYLOCK_DIR") if directory is None else absolute(directory)
-    key = (name, mode, weight, capacity, priority, policy, reason, create, idle_lifespan, where)
+    key = (name, mode, weight, capacity, priority, policy, reason, create, idle_lifespan, where, kind)
     try:
         return _remembered[key]
     except (KeyError, TypeError):  # a TypeError, for what cannot be hashed, is named by the checks
-        request = make_request(name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan)
+        request = make_request(
+            name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan, kind=kind
+        )
     if len(_remembered) >= _MOST_REMEMBERED:
         _remembered.clear()
     _remembered[key] = request
@@ -275,7 +252,8 @@ def make_request(
     directory: str | PathLike[str] | None = None,
     create: bool = True,
     idle_lifespan: float | None = None,
-    kind: Kind = PLAIN,
+    *,
+    kind: Kind,
 ) -> Request:
     """Check what is asked. Raises ValueError, TypeError, DefinitionMismatch, and as `directories.resolve`."""
     rule = rule_of(mode)

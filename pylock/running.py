@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any, Literal, Self
 from uuid import uuid4
 
-from . import nesting
 from .descendants import become_subreaper, children
+from .environment import variables
 from .errors import LockTimeout, Unsupported
 from .fronts import drive
 from .locks import Lock, checked_timeout, lock
@@ -96,7 +96,7 @@ def run(
     waited = monotonic() - begun
     cookie, status = uuid4().hex, -1
     try:
-        environment |= {_COOKIE: cookie} | nesting.variables(claims.claims, wanted.spoken_of(claims))
+        environment |= {_COOKIE: cookie} | variables(claims.claims, wanted.spoken_of(claims))
         options = {
             "args": list(command), "executable": program, "env": environment, "cwd": cwd, "stdin": stdin,
             "stdout": stdout, "stderr": stderr, "pass_fds": [claim.fd for claim in claims.claims],

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from errno import EIO, ESTALE
 
+from .attempt import piece_lock
 from .byterange import is_free
 from .lockfile import Look, is_at
-from .units import piece_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .grants import Pieces
-    from .request import Request
+    from .request import Pieces, Request
 
 
 def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:

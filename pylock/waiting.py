@@ -5,23 +5,22 @@ from __future__ import annotations
 from time import monotonic
 
 from . import process
+from .agreement import learn
+from .attempt import PATIENCE, may_have_room, put_record
 from .bells import Bell, is_unheard, ring
 from .byterange import is_free, let_go
 from .errors import NotHeld
-from .grants import PATIENCE, put_record
 from .layout import now, seat_slot
 from .lockfile import refresh
 from .modes import ANY_HOLDER, EXCLUSIVE
 from .tickets import Ticket, leave_queue, seat_to_ring, take_seat
-from .units import may_have_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .deadlocks import Watch
     from .fronts import Steps
-    from .grants import Grant
     from .modes import ModeRule
-    from .request import Request, Terms
+    from .request import Grant, Request, Terms
 
 SAFETY = 0.125
 """Seconds between two looks of the next in turn, for what no bell tells: a killed holder, another host."""
@@ -38,7 +37,7 @@ def wait(
     holds other locks. Raises Deadlock; Gone if the file was removed meanwhile.
     """
     mark = process.current()
-    request.learn(fd)  # before a record is written: in the file of another kind of lock its place would be another
+    learn(fd, request)  # before a record is written: in the file of another kind of lock its place would be another
     while (seat := take_seat(fd)) is None:  # somebody removes the file
         if deadline is not None and monotonic() >= deadline:
             return None
@@ -138,10 +137,10 @@ class _Wait:
 
     def _terms_now(self) -> Terms:
         """Read the terms; a closed lock is not tried, as to take it for a moment would look like holding it."""
-        terms = self.request.learn(self.fd)
+        terms = learn(self.fd, self.request)
         if not terms.limit and self.request.directory.remote:
             refresh(self.fd)
-            terms = self.request.learn(self.fd)
+            terms = learn(self.fd, self.request)
         return terms
 
     def _pause(self, first: bool) -> float | None:

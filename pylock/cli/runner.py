@@ -6,6 +6,7 @@ import os
 from errno import ENOEXEC
 
 from .. import nesting
+from ..environment import variables
 from ..errors import LockError, LockTimeout
 from ..locks import Lock, lock
 from ..supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
@@ -163,7 +164,7 @@ class _Run:
 
     def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
-        told = nesting.variables(claims, first)
+        told = variables(claims, first)
         if self._flom:
             del told["PYLOCK_DIR"]
             given = [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]

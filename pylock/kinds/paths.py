@@ -11,17 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import pread
 
+from ..agreement import learn
+from ..attempt import LET_GO, attempt_in, last_token, put_record
 from ..bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
 from ..byterange import let_go, read_lock, try_lock, write_lock
 from ..claim import Claim
 from ..enums import Mode
-from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
 from ..layout import PATH, now, seat_slot
 from ..locks import Lock, checked_timeout
 from ..modes import ALL, NULL, rule_of
 from ..modes import INTENTS as INTENT_RULES
-from ..request import Kind, Request, make_request, plain_attempt
+from ..request import Kind, Request, make_request
 from ..several import Composite, Holds
 from ..tickets import LEAVE_SEATS, take_seat
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from ..grants import Attempt, Grant
     from ..modes import ModeRule
+    from ..request import Attempt, Grant
 
 ROOT = "/"
 
@@ -199,7 +200,7 @@ class _NodeKind(Kind):
         excluded = _EXCLUDED[request.mode.code]
         if excluded is not None and not try_lock(fd, excluded):
             return None
-        grant = plain_attempt(request.mode)(fd, request, seat)
+        grant = attempt_in(request.mode)(fd, request, seat)
         if grant is None:
             let_go(fd, LET_GO)
         return grant
@@ -233,7 +234,7 @@ class _IntentKind(Kind):
         head = pread(fd, request.head_size, 0)
         terms = request.terms
         if not head.startswith(terms.header):
-            terms = request.learn(fd)
+            terms = learn(fd, request)
         if not terms.limit:
             self._undo(fd, seat)
             return None

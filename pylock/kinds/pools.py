@@ -7,28 +7,27 @@ from __future__ import annotations
 
 from os import pread
 
+from ..agreement import learn
+from ..attempt import LET_GO, last_token, piece_lock, put_record
 from ..bytemap import UNIT_COUNT, UNITS
 from ..byterange import find_all, let_go, try_lock
 from ..elements import check_elements, new_places
 from ..errors import DefinitionMismatch
 from ..existence import count_turn, turn
-from ..grants import LET_GO, last_token, put_record
 from ..holds import Hold
 from ..layout import POOL, Definition, now, unit_slot
 from ..lockfile import leave_gate, take_gate
 from ..locks import Lock, checked_timeout
 from ..request import Kind, check_whole, make_request
-from ..units import piece_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
-    from ..grants import Attempt, Grant
     from ..layout import Places
     from ..modes import ModeRule
-    from ..request import Request, Terms
+    from ..request import Attempt, Grant, Request, Terms
 
 
 def pool(
@@ -106,7 +105,7 @@ class _PoolKind(Kind):
         return self._attempt
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        terms = request.learn(fd)
+        terms = learn(fd, request)
         if not terms.definition.places and not terms.definition.defined:
             raise DefinitionMismatch(
                 f'pool "{request.name}" has no elements yet; name them here, or set them with pylock.define or'
@@ -118,7 +117,7 @@ class _PoolKind(Kind):
             before = terms
             # Read after the locking, as in any grant: from now on whoever takes an element out sees that it is held.
             head = pread(fd, request.head_size, 0)
-            terms = before if head.startswith(before.header) else request.learn(fd)
+            terms = before if head.startswith(before.header) else learn(fd, request)
             if terms is before and units and _fits(fd, len(units), terms):
                 break
             let_go(fd, LET_GO)

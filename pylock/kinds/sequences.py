@@ -6,23 +6,20 @@ that nobody has locked any more tells that its value was left behind, however it
 
 from __future__ import annotations
 
+from ..attempt import LET_GO, attempt_units, piece_lock, put_record
 from ..byterange import is_free, let_go
-from ..grants import LET_GO, put_record
 from ..holds import Hold
 from ..layout import SEQUENCE, now
 from ..locks import Lock, checked_timeout
 from ..request import Kind, make_request
-from ..units import attempt_units, piece_lock
 from .state import SHORT, GateTakenError, changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-    from ..claim import Claim
-    from ..grants import Attempt, Grant
     from ..modes import ModeRule
-    from ..request import Request
+    from ..request import Attempt, Grant, Request
     from .state import State
 
 
@@ -96,13 +93,12 @@ class _SequenceKind(Kind):
     def attempt_in(self, mode: ModeRule) -> Attempt:
         return self._attempt
 
-    def commit(self, claim: Claim) -> None:
+    def commit(self, fd: int, request: Request, grant: Grant) -> None:
         """Raises OSError, LockError: the value was not committed, and goes back."""
-        assert claim.grant is not None
-        _, pieces, value, _ = claim.grant
+        _, pieces, value, _ = grant
         assert pieces is not None
         unit = str(pieces[0][0])
-        changed(claim.fd, claim.request, lambda state: state.get("out", {}).pop(unit, value))
+        changed(fd, request, lambda state: state.get("out", {}).pop(unit, value))
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         grant = attempt_units(fd, request)

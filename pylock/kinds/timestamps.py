@@ -11,22 +11,20 @@ import re
 from calendar import timegm
 from time import localtime, strftime, time_ns
 
+from ..attempt import LET_GO, attempt_units, put_record
 from ..byterange import let_go
-from ..grants import LET_GO, put_record
 from ..holds import Hold
 from ..layout import TIMESTAMP, now
 from ..locks import Lock, checked_timeout
 from ..request import Kind, make_request
-from ..units import attempt_units
 from .state import SHORT, GateTakenError, changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-    from ..grants import Attempt, Grant
     from ..modes import ModeRule
-    from ..request import Request
+    from ..request import Attempt, Grant, Request
     from .state import State
 
 _SECOND = 1_000_000  # all times in microseconds
