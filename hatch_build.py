@@ -15,7 +15,7 @@ class ManPage(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         sys.path.insert(0, self.root)
-        from pylock.cli.manual import man_page
+        from pylock._cli.manual import man_page
 
         self._path = Path(mkdtemp()) / "pylock.1"
         self._path.write_text(f"{man_page()}\n", encoding="utf-8")

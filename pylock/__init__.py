@@ -4,7 +4,7 @@ with pylock.lock("backup"):
     ...
 """
 
-from .errors import (
+from ._errors import (
     BadLockFile,
     Deadlock,
     DefinitionMismatch,
@@ -15,26 +15,26 @@ from .errors import (
     Unsupported,
     WouldBlock,
 )
-from .holds import Hold
-from .layout import UNLIMITED, Definition
-from .locks import Lock, lock
-from .process import loading as _loading
+from ._file.header import Definition
+from ._file.layout import UNLIMITED
+from ._holds import Hold
+from ._locks import Lock, lock
+from ._process import loading as _loading
 
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .census import Holder, Waiter
-    from .definitions import define
-    from .enums import Mode
-    from .kinds.paths import PathHold, PathLock, path_lock
-    from .kinds.pools import ElementHold, Pool, pool
-    from .kinds.sequences import Sequence, SequenceHold, sequence
-    from .kinds.timestamps import Timestamp, TimestampHold, timestamp
-    from .running import Outcome, run
-    from .several import Several, all_of
-    from .signames import signals
-    from .survey import LockStatus, inspect, status
+    from ._definitions import define
+    from ._enums import Mode
+    from ._kinds.paths import PathHold, PathLock, path_lock
+    from ._kinds.pools import ElementHold, Pool, pool
+    from ._kinds.sequences import Sequence, SequenceHold, sequence
+    from ._kinds.timestamps import Timestamp, TimestampHold, timestamp
+    from ._run.embedded import Outcome, run
+    from ._run.signals import signals
+    from ._several import Several, all_of
+    from ._status import Holder, LockStatus, Waiter, inspect, status
 
 __all__ = [
     "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "ElementHold", "Hold", "Holder",
@@ -45,17 +45,16 @@ __all__ = [
 ]  # fmt: skip
 
 _ROOMS = {
-    "census": "Holder Waiter",
-    "definitions": "define",
-    "enums": "Mode",
-    "kinds.paths": "PathHold PathLock path_lock",
-    "kinds.pools": "ElementHold Pool pool",
-    "kinds.sequences": "Sequence SequenceHold sequence",
-    "kinds.timestamps": "Timestamp TimestampHold timestamp",
-    "running": "Outcome run",
-    "several": "Several all_of",
-    "signames": "signals",
-    "survey": "LockStatus inspect status",
+    "_definitions": "define",
+    "_enums": "Mode",
+    "_kinds.paths": "PathHold PathLock path_lock",
+    "_kinds.pools": "ElementHold Pool pool",
+    "_kinds.sequences": "Sequence SequenceHold sequence",
+    "_kinds.timestamps": "Timestamp TimestampHold timestamp",
+    "_run.embedded": "Outcome run",
+    "_run.signals": "signals",
+    "_several": "Several all_of",
+    "_status": "Holder LockStatus Waiter inspect status",
 }
 _LATER = {name: room for room, names in _ROOMS.items() for name in names.split()}
 """Imported when first used, so that a program which only locks starts fast."""

@@ -1,6 +1,6 @@
 """``python -m pylock`` is the command ``pylock``."""
 
-from .cli import console
+from ._cli import console
 
 if __name__ == "__main__":
     console()

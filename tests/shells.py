@@ -32,7 +32,7 @@ source <(pylock completion zsh)
 BY_AUTOLOAD = (
     _PREPARE["zsh"]
     .replace("source <(pylock completion zsh)\n", "")
-    .replace("compinit -u", f"fpath=({ROOT}/pylock/cli/shells $fpath); compinit -u")
+    .replace("compinit -u", f"fpath=({ROOT}/pylock/_cli/shells $fpath); compinit -u")
 )
 """As a zsh that finds the script in its path of functions."""
 _WORDS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pylock
-from pylock import directories, modes, removal
+from pylock import _modes as modes
+from pylock._file import directories, removal
 
 MODES = ["NL", "CR", "CW", "PR", "PR", "PR", "PW", "EX", "EX"]
 CAPACITY = 5

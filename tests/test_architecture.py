@@ -1,4 +1,4 @@
-"""The rooms of the house: which module may import which, and what a fast start may not import at all."""
+"""The rules of the house, in one place: which room may know which, who opens files, and what is loaded late."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,61 +16,153 @@ from contender import ROOT
 
 PACKAGE = ROOT / "pylock"
 
-LAYERS = [
-    "harmless", "bytemap", "errors", "process", "mounts", "descriptors", "byterange", "modes", "enums", "fronts",
-    "directories", "layout", "failures", "lockfile", "headers", "new_directory", "tickets", "grants", "units",
-    "elements", "bells", "removal",
-    "agreement", "request", "waiting", "blocks", "census", "nesting", "survival", "existence", "deadlocks",
-    "contention", "conversion", "holds", "locks", "several", "kinds", "definitions", "survey", "terminal",
-    "descendants", "supervisor", "signames", "running", "__init__", "compat", "cli", "__main__",
+ORDER = [
+    "_errors", "_process", "_file", "_modes", "_enums", "_request", "_queue", "_status", "_deadlock", "_acquiring",
+    "_holds", "_locks", "_several", "_kinds", "_run", "_definitions", "__init__", "compat", "_cli", "__main__",
 ]  # fmt: skip
-"""From the ground up: a module imports only those before it. Imports for annotations alone do not count."""
+"""The entries of the package, from the ground up: each knows only those before it, also for annotations."""
+
+UPWARDS = {("_errors", "_status"): "an error shows who holds, in the words of status; for annotations alone"}
+"""What looks up all the same, and why."""
+
+LATE = {
+    "_status": "dataclasses, and all that tells of others: twice the time of a command",
+    "_deadlock.cycles": "looks at everybody who waits; only for who holds and waits",
+    "_acquiring.refusals": "says who is in the way, by _status",
+    "_acquiring.conversion": "needs refusals, and is seldom asked for",
+    "_enums": "enum takes longer to load than a lock",
+}
+"""What the rooms below the command line load in a function, each with its reason; under `_process.loading`."""
+
+OPENERS = {
+    "_file/descriptors.py": "every lock file and bell",
+    "_file/new_directory.py": "a directory, from the first check on by its descriptor",
+    "_kinds/state.py": "a directory, to sync it",
+    "_run/terminal.py": "the terminal",
+    "_cli/runner.py": "the null device, in place of what is closed",
+    "_cli/executable.py": "the executable flom that it writes",
+    "compat": "files of the programs that use it",
+}
+"""Who calls os.open, and for what."""
 
 
-def imports_of(path: Path) -> set[str]:
-    """The modules of the package that a module imports at run time, anywhere in it."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []
-    depth = len(path.relative_to(PACKAGE).parts)  # as many dots lead to the package itself
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module.partition(".")[0]] if node.module else [alias.name for alias in node.names]
-            found |= {name for name in names if name in LAYERS}
-    return found
+def room_of(module: Path) -> str:
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
 
 
-def imports_of_room(module: str) -> set[str]:
-    files = sorted((PACKAGE / module).rglob("*.py")) or [PACKAGE / f"{module}.py"]
-    return set().union(*map(imports_of, files))
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("module", LAYERS)
-def test_module_imports_only_what_lies_below(module: str) -> None:
-    assert imports_of_room(module) <= set(LAYERS[: LAYERS.index(module)])
+@cache
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse(module.read_text())
 
 
-def test_every_module_has_its_layer() -> None:
-    folders = {path.parent.name for path in PACKAGE.glob("*/*.py")}
-    assert {path.stem for path in PACKAGE.glob("*.py")} | folders == set(LAYERS)
+def imports(module: Path, node: ast.AST) -> Iterator[tuple[str, str]]:
+    """The modules of the package, dotted, that are imported anywhere below the node; with the name that is wanted."""
+    package = list(module.relative_to(PACKAGE).parts[:-1])
+    for each in ast.walk(node):
+        if isinstance(each, ast.ImportFrom) and each.level:
+            base = package[: len(package) + 1 - each.level] + (each.module.split(".") if each.module else [])
+            for alias in each.names:
+                dotted = [*base, alias.name]
+                inner = PACKAGE.joinpath(*dotted)
+                is_module = inner.is_dir() or inner.with_suffix(".py").exists()
+                yield ".".join(dotted if is_module else base) or "__init__", alias.name
 
 
-def test_every_module_is_in_the_picture_of_the_architecture() -> None:
+def test_every_entry_has_its_place() -> None:
+    entries = {path.stem for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "py.typed")}
+    assert entries == set(ORDER)
+    assert len(ORDER) <= 20
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_module_knows_only_what_lies_below(module: Path) -> None:
+    mine = room_of(module)
+    for dotted, _ in imports(module, tree_of(module)):
+        theirs = dotted.split(".")[0]
+        if theirs != mine and (mine, theirs) not in UPWARDS:
+            assert ORDER.index(theirs) < ORDER.index(mine), dotted
+
+
+def test_there_is_no_circle_inside_a_folder() -> None:
+    knows = {
+        ".".join(module.relative_to(PACKAGE).with_suffix("").parts): {
+            dotted for dotted, _ in imports(module, tree_of(module)) if dotted.count(".")
+        }
+        for module in modules()
+        if module.parent != PACKAGE and module.name != "__init__.py"
+    }
+    while knows:
+        ground = {name for name, below in knows.items() if not below & set(knows)}
+        assert ground, f"a circle among {sorted(knows)}"
+        for name in ground:
+            del knows[name]
+
+
+def test_every_room_is_in_the_picture_of_the_architecture() -> None:
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
-    table = page.partition("| floor |")[2].partition("\n\n")[0].splitlines()
-    floors = [re.findall(r"`(\w+)`", row) for row in table]
-    assert sorted(room for floor in floors for room in floor) == sorted(LAYERS)
-    reached: set[str] = set()
-    for floor in floors:
-        reached |= {*floor}
-        assert set().union(*map(imports_of_room, floor)) <= reached, floor
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    rooms = re.findall(r"^\| `(\w+)", table, re.MULTILINE)
+    assert rooms == [room for room in ORDER if room not in ("__init__", "__main__")]
 
 
 def test_only_byterange_calls_fcntl() -> None:
-    users = {path.name for path in PACKAGE.rglob("*.py") if "fcntl import" in path.read_text()}
-    assert users == {"byterange.py"}
+    users = {path.name for path in modules() if "fcntl import" in path.read_text()}
+    assert users - {"portalocker.py"} <= {"byterange.py"}
+
+
+def test_files_are_opened_where_the_list_says() -> None:
+    for module in modules():
+        place = module.relative_to(PACKAGE)
+        calls = re.search(r"\bos\.open\(|os import open", module.read_text())
+        assert not calls or str(place) in OPENERS or place.parts[0] in OPENERS, place
+
+
+def defined(module: Path) -> set[str]:
+    """The private names that a module gives: functions, classes, variables, slots and attributes of its own."""
+    found = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)  # of __slots__
+    return {name for name in found if name.startswith("_") and not name.startswith("__")}
+
+
+def test_nobody_uses_a_private_name_of_another_module() -> None:
+    own = {module: defined(module) for module in modules()}
+    anywhere = set().union(*own.values())
+    found = []
+    for module in modules():
+        foreign = anywhere - own[module]
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.Attribute) and node.attr in foreign:
+                found.append(f"{module.relative_to(PACKAGE)}:{node.lineno} {node.attr}")
+        found += [
+            f"{module.relative_to(PACKAGE)} imports {name}"
+            for dotted, name in imports(module, tree_of(module))
+            if name in anywhere and not dotted.endswith(name) and dotted != "__init__"
+        ]
+    assert found == []
+
+
+def test_imports_inside_functions_are_those_of_the_list() -> None:
+    used = set()
+    for module in modules():
+        if room_of(module) in ("__init__", "_cli", "compat"):
+            continue
+        for function in ast.walk(tree_of(module)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                used |= {dotted for dotted, _ in imports(module, function)}
+    assert used == set(LATE)
 
 
 def loaded_after(program: str) -> set[str]:
@@ -90,21 +184,8 @@ def test_locking_loads_nothing_heavy() -> None:
     loaded = loaded_after(
         "import pylock\nwith pylock.lock('x'): pass\nwith pylock.lock('y', 'shared', capacity=3): pass"
     )
-    assert "pylock.locks" in loaded
+    assert "pylock._locks" in loaded
     assert not loaded & heavy
-
-
-def test_fork_loads_before_all_that_a_lock_may_need_later() -> None:
-    """What a thread is loading at the moment of a fork would never be loaded in the child."""
-    import pylock
-
-    core = LAYERS[: LAYERS.index("several")]
-    needed = {"locks"}
-    while more := set().union(*map(imports_of_room, needed)) - needed:
-        needed |= more
-    assert needed <= set(core)
-    loaded = {name.removeprefix("pylock.") for name in loaded_after("import pylock")}
-    assert needed - loaded == set(pylock._BELOW.split())
 
 
 def test_public_names_are_all_there() -> None:

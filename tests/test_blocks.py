@@ -12,8 +12,9 @@ import pytest
 from contender import waiting
 
 import pylock
-from pylock import blocks, deadlocks
-from pylock.kinds import state
+from pylock._deadlock import blocks
+from pylock._deadlock import cycles as deadlocks
+from pylock._kinds import state
 
 
 def both(name: str) -> list[Any]:

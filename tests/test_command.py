@@ -16,7 +16,7 @@ from command import Running, environment, pylock
 from contender import Contender, until
 
 import pylock as library
-from pylock.cli import admin, commands, examples, manual, options
+from pylock._cli import admin, commands, examples, manual, options
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:

@@ -13,7 +13,7 @@ from command import environment, pylock
 from shells import BY_AUTOLOAD, Shell, need, with_pylock
 
 import pylock as library
-from pylock.cli import commands, completion
+from pylock._cli import commands, completion
 
 TRAPS = ("$(touch trap)", "`touch trap`", "(touch trap)", "; touch trap", "*", "\\", "~root", "!!")
 """Names that some shell would make something of, were they not quoted."""

@@ -13,8 +13,8 @@ import pytest
 from contender import Contender, until, waiting
 
 import pylock
-from pylock import grants
-from pylock import waiting as waiting_room
+from pylock._acquiring import attempt
+from pylock._acquiring import waiting as waiting_room
 
 SOLE = ["EX", "PW"]
 EVERY_MODE = ["NL", "CR", "CW", "PR", "PW", "EX"]
@@ -228,7 +228,7 @@ def test_waiter_asks_for_little_cpu() -> None:
         finally:
             steps.close()
             claim.close()
-        assert slept[0] <= grants.PATIENCE, "the first look is soon, to make newcomers queue"
+        assert slept[0] <= attempt.PATIENCE, "the first look is soon, to make newcomers queue"
         assert all(seconds >= 0.1 for seconds in slept[1:])
 
 

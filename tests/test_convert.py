@@ -13,7 +13,7 @@ import pytest
 from contender import Contender, until, waiting
 
 import pylock
-from pylock.modes import ALL, rule_of
+from pylock._modes import ALL, rule_of
 
 CODES = [rule.code for rule in ALL]
 

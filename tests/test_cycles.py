@@ -16,7 +16,7 @@ from command import pylock as run_pylock
 from contender import Contender, waiting
 
 import pylock
-from pylock import deadlocks
+from pylock._deadlock import cycles as deadlocks
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ import pytest
 from command import environment
 from contender import ROOT
 
-from pylock.cli.commands import ALL
-from pylock.cli.options import Command, Option
+from pylock._cli.commands import ALL
+from pylock._cli.options import Command, Option
 
 SECONDS = 30
 TESTED, PRINTS = "# tested", "# prints: "

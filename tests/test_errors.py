@@ -11,7 +11,7 @@ import pytest
 from contender import Contender
 
 import pylock
-from pylock.cli import main
+from pylock._cli import main
 
 ALL = [
     pylock.BadLockFile, pylock.Deadlock, pylock.DefinitionMismatch, pylock.LockLost, pylock.LockTimeout, pylock.NotHeld,

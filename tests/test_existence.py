@@ -13,8 +13,8 @@ from command import pylock as run_pylock
 from contender import Contender
 
 import pylock
-from pylock import existence
-from pylock.request import Request
+from pylock._acquiring import existence
+from pylock._request import Request
 
 
 def test_lock_that_nobody_uses_does_not_exist_and_is_not_made(directory: Path) -> None:

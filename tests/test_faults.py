@@ -14,11 +14,12 @@ from unittest import mock
 import pytest
 
 import pylock
-from pylock import byterange, grants, lockfile, units
+from pylock._acquiring import attempt
+from pylock._file import byterange, lockfile
 
 ERRNOS = ["EINTR", "EIO", "ENOSPC", "EMFILE", "EACCES", "ENOLCK", "ESTALE", "EDQUOT"]
 SYSTEM_CALLS: list[tuple[Any, str]] = [
-    (byterange, "fcntl"), (grants, "pread"), (grants, "pwrite"), (units, "pread"),
+    (byterange, "fcntl"), (attempt, "pread"), (attempt, "pwrite"),
     (lockfile, "open_noted"), (os, "pread"), (os, "pwrite"),
     (os, "fstat"), (os, "lstat"), (os, "mkfifo"), (os, "chmod"), (os, "fchmod"), (os, "unlink"), (os, "open"),
     (os, "read"),
@@ -27,7 +28,7 @@ SYSTEM_CALLS: list[tuple[Any, str]] = [
 
 @pytest.fixture(autouse=True)
 def no_idle_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pylock.descriptors._MOST_IDLE", 0)
+    monkeypatch.setattr("pylock._file.reuse._MOST_IDLE", 0)
 
 
 @contextmanager
@@ -171,7 +172,7 @@ def test_no_lock_service_is_unsupported_and_names_the_file_system(directory: Pat
 def test_full_disk_keeps_nobody_from_a_plain_lock_and_tokens_grow(name: str, mode: str, directory: Path) -> None:
     code = getattr(errno, name)
     with mock.patch.object(os, "pwrite", side_effect=OSError(code, "full")):
-        full = mock.patch.object(grants, "pwrite", side_effect=OSError(code, "full"))
+        full = mock.patch.object(attempt, "pwrite", side_effect=OSError(code, "full"))
         with full:
             tokens = []
             for _ in range(3):

@@ -16,9 +16,12 @@ from contender import waiting
 from hypothesis import given, settings
 
 import pylock
-from pylock import agreement, directories, headers, layout, mounts, process, removal
-from pylock.grants import Grant
-from pylock.request import Request
+from pylock import _process as process
+from pylock._acquiring import agreement
+from pylock._file import directories, layout, removal
+from pylock._file import directories as mounts
+from pylock._file import header as headers
+from pylock._request import Grant, Request
 
 NAMES = ["a/b", "a_b", "a%2Fb", ".", "..", "ä", "a\0b", "-", "x" * 300, "x" * 301, "ö" * 200, '"', "\udc80", " "]
 
@@ -49,7 +52,7 @@ def test_file_name_is_injective_and_fits(one: str, other: str) -> None:
 )
 def test_header_is_read_as_it_was_written(name: str, capacity: int | None, policy: str | None, defined: bool) -> None:
     definition = pylock.Definition(capacity, policy, defined)
-    raw = layout.write_header(name, definition)
+    raw = headers.write_header(name, definition)
     assert len(raw) == layout.header_size(name)
     assert raw.endswith(b"\n")
     assert headers.read_header(raw + b"more", name, "path") == definition
@@ -57,7 +60,7 @@ def test_header_is_read_as_it_was_written(name: str, capacity: int | None, polic
 
 def test_header_that_was_seen_half_written_is_not_remembered(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "n" * 9000
-    header = layout.write_header(name, pylock.Definition())
+    header = headers.write_header(name, pylock.Definition())
     (directory / layout.file_name(name)).write_bytes(header[:4096])
 
     def while_the_writer_goes_on(fd: int) -> bool:
@@ -327,7 +330,7 @@ def test_file_system_without_a_disk_is_told_by_its_type_from_one_of_other_hosts(
 
 
 def test_file_removed_by_hand_during_a_long_wait_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pylock import contention
+    from pylock._acquiring import steps as contention
 
     monkeypatch.setattr(contention, "_LONG", 0.0)
     old = pylock.lock("x").acquire()
@@ -395,7 +398,7 @@ def test_removal_that_was_cut_short_is_finished_by_the_next_one(directory: Path)
     with pylock.lock("x"):
         pass
     with (directory / "x.lock").open("r+b") as file:
-        file.write(layout.REMOVED)
+        file.write(headers.REMOVED)
     with pylock.lock("x") as hold:
         hold.check()
 
@@ -413,7 +416,7 @@ def test_check_notices_a_removed_and_a_replaced_file(directory: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["EX", "PW", "PR"])
 def test_check_notices_a_lock_that_was_dropped_behind_our_back(mode: str) -> None:
-    from pylock.byterange import let_go
+    from pylock._file.byterange import let_go
 
     with pylock.lock("x", mode) as hold:
         hold.check()

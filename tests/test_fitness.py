@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from command import environment, pylock
+from kernel import replaced
 
 import pylock as library
-from pylock.cli import inspection, sweepers
-from pylock.cli.findings import BAD, NOTE, OK, Finding
-from pylock.mounts import Mount, mount_of
+from pylock._cli.check import inspection, sweepers
+from pylock._cli.check.findings import BAD, NOTE, OK, Finding
+from pylock._file.directories import Mount, mount_of
 
 HERE_ONLY = "is fit for locks between the processes of this host; of other hosts nothing is proven without --peer\n"
 
@@ -122,13 +123,13 @@ def test_each_kind_of_damage_is_told_and_not_endlessly(directory: Path, tmp_path
     assert found[5].what == "and 6 more such files"
 
 
-def test_lock_file_that_cannot_be_read_is_a_finding(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(path: str, flags: int) -> int:
+def test_lock_file_that_cannot_be_read_is_a_finding(directory: Path) -> None:
+    def denied(path: str, flags: int, mode: int = 0) -> int:
         raise PermissionError(13, "Permission denied", path)
 
     library.lock("secret").acquire().release()
-    monkeypatch.setattr(os, "open", denied)
-    (finding,) = inspection.lock_file_findings(str(directory))
+    with replaced(os, "open", denied):
+        (finding,) = inspection.lock_file_findings(str(directory))
     assert (finding.mark, finding.what) == (NOTE, "secret.lock: Permission denied")
 
 

@@ -17,10 +17,10 @@ from command import pylock as run_pylock
 from contender import ROOT, waiting
 
 import pylock
-from pylock import signames
-from pylock.cli.flom import FLOM
+from pylock._cli.flom_options import FLOM
+from pylock._modes import ALL, rule_of
+from pylock._run import signals as signames
 from pylock.compat import flom as names
-from pylock.modes import ALL, rule_of
 
 CODES = [rule.code for rule in ALL]
 KILLED = ("--", "sh", "-c", "kill -9 $$")

@@ -9,9 +9,9 @@ import pytest
 from command import pylock
 
 import pylock as library
-from pylock.cli.table import as_table
-from pylock.definitions import Definition
-from pylock.harmless import harmless
+from pylock._cli.table import as_table
+from pylock._definitions import Definition
+from pylock._file.texts import harmless
 
 EVIL = "a\x1b]0;owned\x07\n\r\u202ez\x9b"
 
@@ -55,7 +55,7 @@ def test_no_command_prints_a_name_raw(words: tuple[str, ...], directory: Path) -
 
 def test_table_shows_no_field_raw_that_another_process_wrote() -> None:
     waiter = library.Waiter(
-        library.Mode.SHARED, 1, 7, EVIL, EVIL, EVIL, None, EVIL, 0, EVIL, EVIL, held=None, place=1,
+        library.Mode.SHARED, 1, 7, 8, EVIL, EVIL, EVIL, None, EVIL, 0, EVIL, EVIL, held=None, place=1,
     )  # fmt: skip
     lock = library.LockStatus(EVIL, f"/{EVIL}", Definition(), (), (waiter,))
     lines = as_table((lock,), "/").splitlines()

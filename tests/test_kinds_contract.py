@@ -132,8 +132,8 @@ def acquire(request: pytest.FixtureRequest, executor: ThreadPoolExecutor) -> Acq
 @pytest.fixture
 def only_bells_wake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody finds out by a look of its own that it can go on."""
-    monkeypatch.setattr("pylock.waiting.SAFETY", 60.0)
-    monkeypatch.setattr("pylock.waiting.SAFETY_BEHIND", (60.0,))
+    monkeypatch.setattr("pylock._acquiring.waiting.SAFETY", 60.0)
+    monkeypatch.setattr("pylock._acquiring.waiting.SAFETY_BEHIND", (60.0,))
 
 
 def held() -> list[str]:

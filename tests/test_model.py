@@ -19,7 +19,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import pylock
-from pylock import claim, descriptors, modes, request, waiting
+from pylock import _modes as modes
+from pylock._acquiring import claim, waiting
+from pylock._file import descriptors
 
 MODES = ["NL", "CR", "CW", "PR", "PW", "EX"]
 names = itertools.count()
@@ -75,8 +77,8 @@ class LockMachine(RuleBasedStateMachine):
 
     def new(self, mode: str, weight: int, priority: int) -> Contender:
         weight = weight if mode == "PR" and self.capacity != pylock.UNLIMITED else 1
-        asked = request.request_for(self.name, mode, weight, None, priority, None, None, self.directory)
-        return Contender(claim.Claim(asked), mode, weight, priority, next(self.arrivals))
+        lock = pylock.lock(self.name, mode, weight=weight, priority=priority, directory=self.directory)
+        return Contender(lock.new_claim(), mode, weight, priority, next(self.arrivals))
 
     @rule(
         modes=st.lists(st.sampled_from([*MODES, "PR", "EX"]), min_size=1, max_size=3),

@@ -6,7 +6,7 @@ import pytest
 from contender import Contender
 
 import pylock
-from pylock import modes
+from pylock import _modes as modes
 
 ALL = ["NL", "CR", "CW", "PR", "PW", "EX"]
 

@@ -10,7 +10,7 @@ import pytest
 from command import pylock
 
 import pylock as library
-from pylock.new_directory import make_private, make_shared
+from pylock._file.new_directory import make_private, make_shared
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to others")
 SOMEBODY = 12345

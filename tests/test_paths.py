@@ -26,10 +26,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import pylock as library
-from pylock import claims, descriptors, fronts
-from pylock import waiting as waiting_room
-from pylock.claim import Claim
-from pylock.kinds.paths import tree_lock
+from pylock._acquiring import claims
+from pylock._acquiring import waiting as waiting_room
+from pylock._acquiring.claim import Claim
+from pylock._file import descriptors
+from pylock._kinds.paths import tree_lock
+from pylock._queue import drivers as fronts
 
 MODES = ["NL", "CR", "CW", "PR", "PW", "EX"]
 LETS_IN = {

@@ -23,10 +23,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import pylock as library
-from pylock import descriptors
-from pylock import waiting as waiting_room
-from pylock.claim import Claim
-from pylock.kinds import pools
+from pylock._acquiring import waiting as waiting_room
+from pylock._acquiring.claim import Claim
+from pylock._file import descriptors
+from pylock._kinds import pools
 
 COLOURS = ["red", "green", "blue"]
 

@@ -109,7 +109,7 @@ os.register_at_fork(before=forking.set)
 
 class Slow(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "pylock.refusals":
+        if name == "pylock._acquiring.refusals":
             begun.set()
             forking.wait()  # so that it is loaded no sooner than the fork begins
 

@@ -119,7 +119,7 @@ def test_all_shared_waiters_follow_the_first_one_in(contenders: type[Contender])
 
 def test_baton_passes_over_an_exclusive_waiter_by_bells_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for interval in ("SAFETY", "SAFETY_BEHIND"):
-        monkeypatch.setattr(f"pylock.waiting.{interval}", (60.0,) if "BEHIND" in interval else 60.0)
+        monkeypatch.setattr(f"pylock._acquiring.waiting.{interval}", (60.0,) if "BEHIND" in interval else 60.0)
     with ThreadPoolExecutor(8) as pool:
         holder = pylock.lock("x").acquire()
         futures = []

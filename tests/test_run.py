@@ -24,7 +24,7 @@ from command import PYLOCK, Running, environment, pylock
 from contender import ROOT, Contender, until, waiting
 
 import pylock as library
-from pylock import layout
+from pylock._file import header
 
 Start = Callable[..., Running]
 READY = "echo ready; "
@@ -232,7 +232,7 @@ def test_nested_run_of_the_same_lock_fails_at_once(outer: list[str], inner: list
 
 
 def test_outer_run_of_a_file_that_is_about_to_go_is_passed_over(directory: Path) -> None:
-    (directory / "x.lock").write_bytes(layout.REMOVED)
+    (directory / "x.lock").write_bytes(header.REMOVED)
     variables = environment(PYLOCK_HELD=f"1 PR 1 {directory / 'x.lock'}")
     assert pylock("run", "-s", "x", "--", "true", env=variables).returncode == 0
 
@@ -351,7 +351,8 @@ def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Star
 
 AT_A_MOMENT = """
 import os, signal, sys
-from pylock import cli, locks
+from pylock import _cli as cli
+from pylock._acquiring.claim import Claim
 def strike(module, name):
     real = getattr(module, name)
     def struck(*arguments, **keywords):
@@ -365,7 +366,7 @@ sys.exit(cli.main(["run", "x", "--", "sh", "-c", {script!r}]))
 
 @pytest.mark.parametrize(
     ("module", "name", "script", "status"),
-    [("os", "posix_spawn", "exec sleep 60", -signal.SIGTERM), ("locks.Hold", "release", "exit 3", 3)],
+    [("os", "posix_spawn", "exec sleep 60", -signal.SIGTERM), ("Claim", "release", "exit 3", 3)],
     ids=["between lock and exec", "between end and release"],
 )
 def test_signal_at_a_moment_between(module: str, name: str, script: str, status: int) -> None:

@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import pylock as library
-from pylock import descriptors
-from pylock.claim import Claim
-from pylock.kinds import state
-from pylock.layout import STATE_SIZE, header_size
+from pylock._acquiring.claim import Claim
+from pylock._file import descriptors
+from pylock._file.layout import STATE_SIZE, header_size
+from pylock._kinds import state
 
 RUN = ["run", "--sequence", "--transactional", "s", "--", "sh", "-c"]
 

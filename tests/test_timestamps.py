@@ -18,9 +18,9 @@ import pytest
 from command import pylock
 
 import pylock as library
-from pylock import waiting
-from pylock.kinds import state, timestamps
-from pylock.layout import STATE_SIZE, header_size
+from pylock._acquiring import waiting
+from pylock._file.layout import STATE_SIZE, header_size
+from pylock._kinds import state, timestamps
 
 MICROSECONDS = "%Y%m%d-%H%M%S.#ffffff"
 SECONDS, MINUTES, HOURS = "%Y%m%d-%H%M%S", "%Y%m%d-%H%M", "%Y%m%d-%H"

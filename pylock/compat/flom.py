@@ -20,8 +20,8 @@ from configparser import ConfigParser
 from configparser import Error as ConfigError
 from typing import Any, NamedTuple
 
-from ..layout import UNLIMITED
-from ..modes import ALL
+from .._file.layout import UNLIMITED
+from .._modes import ALL
 
 Settings = dict[str, Any]
 Read = Callable[[str, int], Any]
@@ -282,7 +282,7 @@ def socket_directory(path: str) -> str:
 
     Raises LockError for one that is not to be trusted, OSError, ValueError.
     """
-    from ..new_directory import make_private
+    from .._file.new_directory import make_private
 
     return make_private(path)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from tempfile import gettempdir
 from types import FrameType
 
-from pylock.mounts import mount_of
+from pylock._file.directories import mount_of
 
 from . import (
     bystanders,

@@ -1,0 +1,256 @@
+"""Changing the mode of a hold in place: to a stronger mode once nobody else is in the way, to a weaker one at once.
+
+The kernel changes a lock of ours to another in one step (fcntl_locking(2)), so there is no moment in which nobody has
+it. What is waited for is waited for in the queue, before all others, through a second descriptor; the bytes change
+through that of the hold. Two that each wait for the other to let go are one too many: the later one is refused.
+
+The order, so that an exception at any line leaves a claim that says no more than the kernel holds:
+
+    to a mode that excludes less    1. the claim says so   2. the bytes change          an exception repeats 2
+    to one that excludes more       1. the bytes change    2. the claim says so         an exception undoes 1
+    to one that excludes others     1. the claim says only what both exclude   2. the bytes change
+                                    3. the claim says the new mode              an exception tries 2 once more
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from time import monotonic
+
+from .._deadlock.blocks import blocks_around, refuse_deadlock
+from .._errors import Deadlock, LockLost, LockTimeout
+from .._file.bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
+from .._file.byterange import is_free, let_go, try_lock, unlock
+from .._file.descriptors import drop
+from .._file.header import parse_line
+from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
+from .._file.lockfile import is_at, open_file
+from .._file.texts import harmless
+from .._modes import BY_NAME, CONCURRENT_READ, NULL, SHARED, ModeRule, rule_of
+from .._queue.tickets import LEAVE_SEATS, all_tickets, take_seat
+from .._request import Kind, Request, check_seconds, make_request
+from .agreement import learn
+from .attempt import ANY_WAITER, LET_GO, PLAIN, attempt_units, last_token, piece_lock, put_record, take_units
+from .refusals import refusal
+from .steps import watch_for
+from .waiting import ring_next, wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._deadlock.cycles import Watch
+    from .._queue.drivers import Steps
+    from .._request import Attempt, Grant, Pieces
+    from .claim import Claim
+
+_END_OF_UNITS = UNITS + UNIT_COUNT
+_LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)
+_LEFT_OVER = {"CR": _LEAVE_UNITS, "CW": _LEAVE_ROOM, "PW": _LEAVE_ROOM}
+"""What a holder lets go of once it has the bytes of a mode that takes only some."""
+
+
+def steps_to_convert(claim: Claim, mode: str, timeout: float | None, waits_as_task: bool) -> Steps[None]:
+    """Convert the claim, as `Hold.convert` says."""
+    if timeout is not None:
+        check_seconds("timeout must be None (for ever)", timeout)
+    rule = rule_of(mode)
+    before = claim.request
+    if not claim.is_alive:
+        raise claim.not_held()
+    if before.kind is not PLAIN:
+        raise ValueError(
+            f'"{before.name}" is a {before.kind.name}, which stays in its mode; only plain locks are converted'
+        )
+    if rule is before.mode:
+        return
+    begun = monotonic()
+    conversion = _Conversion(claim, rule)
+    request = _target(before, rule, conversion)
+    if conversion.attempt(claim.fd, request, None) is not None:
+        if not is_free(claim.fd, ANY_WAITER):
+            ring_next(claim.fd, request, rule)
+        return
+    if timeout != 0:
+        around = blocks_around(request, waits_as_task, besides=claim)
+        refuse_deadlock(request, around)
+        deadline = None if timeout is None else begun + timeout
+        if (yield from _wait(claim, request, deadline, watch_for(request, waits_as_task))):
+            return
+    raise refusal(LockTimeout, claim.fd, request, monotonic() - begun)
+
+
+def _wait(claim: Claim, request: Request, deadline: float | None, watch: Watch | None) -> Steps[bool]:
+    fd = open_file(request.path, request.directory)
+    try:
+        if not is_at(claim.fd, request.path):
+            raise LockLost(f'"{request.name}" is lost: its file was replaced: {request.path}', name=request.name)
+        return (yield from wait(fd, request, deadline, nested=True, watch=watch)) is not None
+    finally:
+        drop(fd)
+
+
+def _target(before: Request, rule: ModeRule, kind: Kind = PLAIN) -> Request:
+    """Return the request for the same lock in another mode; while it waits it stands before all others."""
+    given = before.expected
+    return make_request(
+        before.name, rule.name, capacity=given.given_capacity,
+        priority=before.priority if kind is PLAIN else LAST_PRIORITY, policy=given.given_policy, reason=before.reason,
+        directory=before.directory.path, create=before.create, idle_lifespan=before.idle_lifespan, kind=kind,
+    )  # fmt: skip
+
+
+class _Conversion(Kind):
+    """The conversion of one claim, from the mode that it has to another one."""
+
+    __slots__ = ("_after", "_before", "_claim", "_grant", "extra", "starts")
+
+    def __init__(self, claim: Claim, rule: ModeRule) -> None:
+        self._claim = claim
+        self._before = claim.request
+        assert claim.grant is not None
+        self._grant = claim.grant
+        self._after = _target(claim.request, rule)
+        self.extra = {"held": claim.request.mode.code}
+        self.starts = claim.request.mode is NULL
+
+    def attempt_in(self, mode: ModeRule) -> Attempt:
+        return self.attempt
+
+    def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        """As `grants.attempt_range`, through the descriptor of the claim, and not through fd, which is the waiter's."""
+        claim = self._claim
+        if not claim.is_alive:  # another thread has released it meanwhile
+            raise claim.not_held()
+        if self.starts and not learn(claim.fd, request).limit:
+            return None
+        grant = self._change(claim.fd, request)
+        if grant is not None:
+            self._record(claim.fd, grant)
+        elif seat is not None:
+            self._refuse_rivals(fd, request, seat)
+        return grant
+
+    def _change(self, fd: int, request: Request) -> Grant | None:
+        """Change the bytes and what the claim says, in the order that is told above."""
+        claim, before, after = self._claim, self._before, self._after
+        excludes_less = before.mode.compatible <= after.mode.compatible
+        excludes_more = after.mode.compatible <= before.mode.compatible
+        if not excludes_more:
+            claim.request = after if excludes_less else _target(before, CONCURRENT_READ)
+        try:
+            pieces = self._settle(fd, request)
+            return self._say(pieces, self._token(fd))
+        except BaseException:
+            if excludes_more:
+                claim.request, claim.grant = before, self._grant
+                self._undo(fd)
+            else:
+                self._say(self._settle(fd, request), self._grant[0])
+            raise
+
+    def _say(self, pieces: Pieces | None, token: int) -> Grant | None:
+        """Let the claim say what came of it; None is that nothing has changed."""
+        claim = self._claim
+        if pieces is None:
+            claim.request, claim.grant = self._before, self._grant
+            return None
+        grant = token, pieces or None, None, ()
+        claim.request, claim.grant = self._after, grant
+        return grant
+
+    def _token(self, fd: int) -> int:
+        """The token of the new grant: as in any grant, read after the bytes are ours."""
+        moment = now()
+        token = last_token(os.pread(fd, self._after.head_size, 0), self._after, moment)
+        return max(token + 1, moment) if self._after.mode.sole else token
+
+    def _settle(self, fd: int, request: Request) -> Pieces | None:
+        """Make the bytes those of the new mode, and return the units among them; None, and nothing changed, if that
+        cannot be. To call it again changes nothing more, but for which units are had where none were before.
+        """
+        rule = self._after.mode
+        if rule is NULL:
+            let_go(fd, LET_GO)
+        elif rule is SHARED:
+            return self._settle_in_units(fd, request)
+        elif not try_lock(fd, rule.lock or b""):
+            return None
+        if rule.code in _LEFT_OVER:
+            let_go(fd, _LEFT_OVER[rule.code])
+        return ()
+
+    def _settle_in_units(self, fd: int, request: Request) -> Pieces | None:
+        """Take one unit; who has them all keeps the first."""
+        if self._before.mode.code in ("NL", "CR"):
+            pieces = self._free_units(fd, request)
+        else:
+            pieces = ((0, 1),) if try_lock(fd, piece_lock(0, 1)) else None
+            if pieces is not None:
+                let_go(fd, unlock(UNITS + 1, _END_OF_UNITS))
+        if pieces is not None:
+            let_go(fd, _LEAVE_ROOM)
+        return pieces
+
+    def _free_units(self, fd: int, request: Request) -> Pieces | None:
+        if learn(fd, request).limit or self.starts:
+            grant = attempt_units(fd, request)
+            return grant and grant[1]
+        return take_units(fd, 1, UNIT_COUNT)  # a closed lock does not keep its holders from changing
+
+    def _undo(self, fd: int) -> None:
+        """Give back what the new mode takes more than the one before."""
+        rule = self._before.mode
+        if rule.lock is not None:
+            try_lock(fd, rule.lock)  # never in anybody's way, as all of it is ours
+            if rule.code in _LEFT_OVER:
+                let_go(fd, _LEFT_OVER[rule.code])
+        elif rule is NULL:
+            let_go(fd, LET_GO)
+        else:
+            let_go(fd, _LEAVE_ROOM)
+            kept = sorted(self._grant[1] or ())
+            for (_, stop), (start, _) in pairwise([(0, 0), *kept, (UNIT_COUNT, UNIT_COUNT)]):
+                if stop < start:
+                    let_go(fd, unlock(UNITS + stop, UNITS + start))
+
+    def _record(self, fd: int, grant: Grant) -> None:
+        """Show it to others: the bytes have changed, whatever becomes of the record."""
+        request, token, pieces = self._after, *grant[:2]
+        let_go(fd, LEAVE_SEATS)
+        seat = take_seat(fd) if request.mode.seated else None
+        if seat is not None:
+            place = request.slot_offset(seat_slot(seat))
+        else:
+            place = request.slot_offset(unit_slot(pieces[0][0])) if pieces else request.slots_start
+        self._claim.grant = token, pieces, None, (place,)
+        put_record(fd, request, request.record(now(), token), place)
+
+    def _refuse_rivals(self, fd: int, request: Request, seat: int) -> None:
+        """Raise Deadlock if somebody who converts too, and came before, waits for us as we wait for it."""
+        mine = _fields(fd, request, seat)
+        for ticket, _ in all_tickets(fd):
+            rival = _fields(fd, request, ticket % SEAT_COUNT)
+            held, wanted = BY_NAME.get(str(rival.get("held"))), BY_NAME.get(str(rival.get("mode")))
+            if held is None or wanted is None:
+                continue
+            both = held.code not in self._after.mode.compatible and self._before.mode.code not in wanted.compatible
+            if both and _age(rival, ticket % SEAT_COUNT) < _age(mine, seat):
+                who = f"pid {rival.get('pid')} on {harmless(str(rival.get('host')))}"
+                raise Deadlock(
+                    f'would wait for ever to convert "{request.name}" from {self._before.mode.name} to'
+                    f" {self._after.mode.name}: {who} converts it too, and neither lets go; release this hold, and ask"
+                    " anew",
+                    name=request.name,
+                    cycle=(f"pid {os.getpid()}", who),
+                )
+
+
+def _fields(fd: int, request: Request, seat: int) -> dict[str, object]:
+    """What the waiter in the seat has written of itself."""
+    return parse_line(os.pread(fd, SLOT_SIZE, request.slot_offset(seat_slot(seat)))) or {}
+
+
+def _age(fields: dict[str, object], seat: int) -> tuple[int, int]:
+    """By which of two that came in the same microsecond, or by a clock that stands, one comes first all the same."""
+    since = fields.get("since")
+    return (since if isinstance(since, int) else 0), seat

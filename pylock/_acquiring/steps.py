@@ -1,0 +1,137 @@
+"""What a claim does when its first try failed: it makes sure that waiting can end, waits, or says why not."""
+
+from __future__ import annotations
+
+from errno import ESTALE
+from time import monotonic
+
+from .._deadlock.blocks import all_blocks_around, blocks_around, refuse_deadlock
+from .._deadlock.nesting import outer_holds
+from .._errors import bad_file
+from .._file.header import Gone
+from .._file.lockfile import is_at, is_being_removed
+from .._file.removal import is_wrongly_marked
+from .._process import loading
+from .agreement import learn
+from .existence import until_it_exists
+from .waiting import wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._deadlock.cycles import Watch
+    from .._errors import LockError, LockTimeout, WouldBlock
+    from .._queue.drivers import Steps
+    from .._request import Request
+    from .claim import Claim
+
+_LONG = 1.0
+"""Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
+_LOOK_AGAIN = 0.002
+"""Seconds between two looks at a file that is being removed."""
+_REMOVAL = 0.1
+"""Seconds that a plain try lets a remover finish: so that one who cleans up keeps nobody from a lock that is free."""
+
+
+def steps_to_grant(
+    claim: Claim, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout]
+) -> Steps[None]:
+    """Wait for the grant, ``timeout`` seconds at most (None is for ever); raise ``refused`` if there was none."""
+    begun = monotonic()
+    request = claim.request
+    request.check_attainable()
+    around = blocks_around(request, waits_as_task)
+    if timeout != 0:
+        refuse_deadlock(request, around)
+    if around:  # who is inside the lock already passes the queue, which may wait for it
+        claim.close()
+        if claim.take(jump=True):
+            return
+    if timeout == 0:
+        yield from _let_remover_finish(claim)
+    else:
+        yield from _wait(claim, None if timeout is None else begun + timeout, bool(around), waits_as_task)
+    claim.waited = monotonic() - begun
+    if claim.grant is None:
+        raise _refusal(refused, claim)
+
+
+def _let_remover_finish(claim: Claim) -> Steps[None]:
+    deadline = monotonic() + _REMOVAL
+    while claim.grant is None and _is_kept_out_by_remover(claim) and monotonic() < deadline:
+        yield -1, _LOOK_AGAIN
+        claim.close()
+        claim.take()
+
+
+def _is_kept_out_by_remover(claim: Claim) -> bool:
+    return claim.request.create if claim.fd < 0 else is_being_removed(claim.fd)
+
+
+def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: bool) -> Steps[None]:
+    """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
+    request = claim.request
+    while True:
+        if claim.fd < 0 and not (yield from _until_opened(claim, deadline)):
+            return
+        if claim.grant is not None:
+            return
+        begun = monotonic()
+        try:
+            claim.grant = yield from wait(claim.fd, request, deadline, nested, watch_for(request, waits_as_task))
+            if claim.grant is None or monotonic() - begun < _LONG or is_at(claim.fd, request.path):
+                return
+        except Gone:
+            pass
+        except OSError as error:  # removed on another host
+            if error.errno != ESTALE:
+                raise
+        claim.grant = None
+        claim.close()
+        if claim.take():
+            return
+
+
+def _until_opened(claim: Claim, deadline: float | None) -> Steps[bool]:
+    """Wait for the lock to exist, or for its removed file to be gone, and try once; False if time is up."""
+    request = claim.request
+    wrong_since = None
+    while claim.fd < 0:
+        if not request.create:
+            if not (yield from until_it_exists(request, deadline)):
+                return False
+        elif deadline is not None and monotonic() >= deadline:
+            return False
+        else:
+            yield -1, _LOOK_AGAIN
+        claim.take()
+        if claim.fd >= 0 or not is_wrongly_marked(request.path):
+            wrong_since = None
+        elif wrong_since is None:
+            wrong_since = monotonic()
+        elif monotonic() - wrong_since > _LONG:
+            raise bad_file(request.path, "it says that it is removed, and it is there")
+    return True
+
+
+def watch_for(request: Request, waits_as_task: bool) -> Watch | None:
+    """Return what finds deadlocks, for a waiter that holds other locks; who holds none is in no deadlock."""
+    around, above = all_blocks_around(waits_as_task), outer_holds()
+    if not around and not above:
+        return None
+    with loading:
+        from .._deadlock.cycles import watch
+
+    return watch(around, above, request)
+
+
+def _refusal(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
+    with loading:
+        from .refusals import absence, refusal
+
+    if claim.fd < 0:
+        return absence(kind, claim.request, claim.waited)
+    try:
+        learn(claim.fd, claim.request)  # who asks for what this lock is not should know why
+    except Gone:
+        pass
+    return refusal(kind, claim.fd, claim.request, claim.waited)

@@ -1,0 +1,1 @@
+"""``pylock check``: whether a directory is fit for locks."""

@@ -1,0 +1,88 @@
+"""The commands of pylock and their options, as one table."""
+
+from __future__ import annotations
+
+from .options import DIRECTORY, HELP, Command, Option, capacity, seconds, texts
+from .run_options import RUN
+
+STATUS = Command(
+    "status",
+    "[NAME]",
+    "Show who holds and who waits.",
+    "pylock._cli.admin:show_status",
+    (
+        Option("json", "j", help="machine-readable: one JSON object"),
+        Option("watch", "", help="keep the table up to date until interrupted"),
+        Option("quiet", "q", help="print nothing; exit with 0 if NAME is free, 1 if it is held"),
+        DIRECTORY,
+        HELP,
+    ),
+)
+SET = Command(
+    "set",
+    "NAME",
+    "Change a lock's definition, also while it is held and waited for.",
+    "pylock._cli.admin:change_definition",
+    (
+        Option("capacity", "c", "N", "units for shared holders; 0 closes the lock, unlimited opens it", parse=capacity),
+        Option("policy", "", "POLICY", "shared-first or fair"),
+        Option("elements", "", "A,B,...", "the elements of a pool, from now on", parse=texts),
+        Option("kind", "", "KIND", "for a lock that nobody has used yet: path, pool, sequence or timestamp"),
+        Option("drain", "", help="return only when all who hold now are gone"),
+        DIRECTORY,
+        HELP,
+    ),
+)
+INIT = Command(
+    "init",
+    "DIR",
+    "Make a lock directory that several users share.",
+    "pylock._cli.admin:make_directory",
+    (
+        Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"),
+        Option("force", "f", help="open an existing one to more users; as root, also one that is another user's"),
+        HELP,
+    ),
+)
+CLEAN = Command(
+    "clean",
+    "[DIR]",
+    "Remove idle lock files, and what killed waiters left behind; never what is in use or was defined with set.",
+    "pylock._cli.admin:clean_directory",
+    (Option("dry-run", "", help="only say what would be removed"), HELP),
+)
+CHECK = Command(
+    "check",
+    "[DIR]",
+    "Find out whether a directory is fit for locks: exit status 0 if it is, 1 if not.",
+    "pylock._cli.check.command:check_directory",
+    (
+        Option("peer", "", "HOSTCMD", 'prove exclusion with another host, reached by this prefix: "ssh host2"'),
+        Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
+        HELP,
+    ),
+)
+SIGNALS = Command("signals", "", "List the signals that can be ignored.", "pylock._cli.admin:list_signals", (HELP,))
+COMPLETION = Command(
+    "completion",
+    "bash|zsh|fish",
+    "Print a completion script for the shell.",
+    "pylock._cli.completion:print_completion",
+    (
+        Option("answer", "", help="what the script asks: what may follow the words behind --, a line each"),
+        Option("line", "", "LINE", "the same for a line of bash, behind -- its COMP_WORDBREAKS"),
+        HELP,
+    ),
+)
+MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock._cli.manual:print_man_page", (HELP,))
+
+FLOM = Command(
+    "flom",
+    "[FLOM'S OPTIONS] -- COMMAND [ARG...]",
+    "FLoM's command line: its options, resource names, key files and exit statuses.",
+    "pylock._cli.flom:run_flom",
+    (HELP,),
+    raw=True,
+)
+
+ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)

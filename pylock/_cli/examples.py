@@ -1,0 +1,97 @@
+"""Examples of every command, by the group of its options that they show; each option is in one of them."""
+
+from __future__ import annotations
+
+from . import flom_options as flom
+from .run_options import COMMAND, KIND, LOCK, OUTPUT, WAIT
+
+Example = tuple[str, str]
+"""Words for a shell, and what they are for."""
+
+OPTIONS = "Options"
+
+EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
+    "run": {
+        LOCK: (
+            ("pylock run backup -- rsync -a /data /backup", "never two backups at once"),
+            ("pylock run --shared data -- ./report", "together with other readers"),
+            ("pylock run --exclusive data -- ./import", "alone: no other, and no reader"),
+            ("pylock run --mode PW table -- ./update", "the only writer, beside readers in mode CR"),
+            ("pylock run --capacity 5 --weight 2 licences -- ./simulate", "2 of 5 units"),
+            ("pylock run -s --policy fair data -- ./report", "who came first goes first, writers too"),
+            ("pylock run a --with b --with c:shared -- ./merge", "all three, or none"),
+            ("pylock run -d /nfs/locks --reason 'release 2.1' build -- make", "seen from all hosts"),
+        ),
+        KIND: (
+            ("pylock run --any-of red,green printers -- sh -c 'lp -d $PYLOCK_ELEMENT x.pdf'", "its own printer"),
+            ("pylock run --tree /customers/acme -- ./export.sh", "nobody else below, nor above"),
+            ("pylock run --sequence orders -- sh -c 'echo $PYLOCK_VALUE'", "1, 2, 3, ..."),
+            ("pylock run --sequence --transactional orders -- ./bill", "and no gap if it fails"),
+            ("pylock run --timestamp %Y%m%d-%H%M%S log -- sh -c 'touch log.$PYLOCK_VALUE'", "no two alike"),
+        ),
+        WAIT: (
+            ("pylock run --timeout 60 nightly -- ./report.sh", "a minute at most; exit status 75 if in vain"),
+            ("pylock run --no-wait --busy-exit-code 1 nightly -- ./report.sh", "now or never"),
+            ("pylock run --skip-if-busy poll -- ./poll.sh", "for cron: not while the last one runs"),
+            ("pylock run --priority 10 build -- make hotfix", "before all who have none"),
+            ("pylock run --create no service -- ./probe", "only while somebody else uses it"),
+        ),
+        COMMAND: (
+            ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while it cleans up after a kill"),
+            ("pylock run --new-group --wait-for tree batch -- ./batch.sh", "and all that it started"),
+            ("pylock run --exec db -- postgres -D /data", "nothing of pylock stays in memory"),
+            ("pylock run --idle-lifespan 60 service -- ./serve", "there a minute longer, for --create no"),
+        ),
+        OUTPUT: (
+            ("pylock run --quiet --config site.toml backup -- ./backup", "settings of a site; no waiting line"),
+            ("pylock run --verbose backup -- ./backup", "says when the lock is held and let go"),
+        ),
+    },
+    "status": {
+        OPTIONS: (
+            ("pylock status", "all locks"),
+            ("pylock status --watch --directory /nfs/locks", "live, until Ctrl-C"),
+            ("pylock status --json build", "for programs"),
+            ("pylock status --quiet backup || echo busy", "in a script"),
+        ),
+    },
+    "set": {
+        OPTIONS: (
+            ("pylock set maintain --capacity 0 --drain", "nobody starts any more, and all have ended"),
+            ("pylock set maintain --capacity unlimited", "all who wait start"),
+            ("pylock set data --policy fair", "who came first goes first"),
+            ("pylock set printers --kind pool --elements red,blue -d /nfs/locks", "a pool before its first use"),
+        ),
+    },
+    "check": {
+        OPTIONS: (
+            ("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),
+            ("pylock check /srv/locks --timeout 3", "a server that is slower is away"),
+        ),
+    },
+    "init": {
+        OPTIONS: (
+            ("pylock init /srv/locks --group batch", "for the members of one group"),
+            ("pylock init /srv/locks --force", "from now on for everybody"),
+        )
+    },
+    "clean": {OPTIONS: (("pylock clean --dry-run", "see first"),)},
+    "completion": {
+        OPTIONS: (
+            ("pylock completion bash > ~/.bash_completion", "or eval it in ~/.bashrc; in zsh behind compinit"),
+            ("pylock completion fish | source", "in config.fish"),
+            ("pylock completion --answer -- run --mode ''", "the modes"),
+            ("pylock completion --line 'pylock run --mode=' -- ' =:'", "the same, as bash asks for it"),
+        ),
+    },
+    "flom": {
+        flom.RESOURCE: (
+            ("pylock flom -r 'licence[5]' -q 2 -- ./simulate", "2 of 5 units"),
+            ("pylock flom -r red.green.blue -- echo", "prints the element that was free"),
+        ),
+        flom.COMMAND: (
+            ("pylock flom --ignore-signal=SIGTERM -- ./deploy", "let go only after the command has cleaned up"),
+        ),
+        flom.OWN: (("pylock flom --install ~/bin", "moves a site over: scripts and cron find flom there"),),
+    },
+}

@@ -1,0 +1,323 @@
+"""``pylock run``: from the words of the command line to the exit status."""
+
+from __future__ import annotations
+
+import os
+from errno import ENOEXEC
+
+from .._deadlock import nesting
+from .._errors import LockError, LockTimeout
+from .._file.texts import from_os
+from .._locks import Lock, lock
+from .._modes import BY_NAME, rule_of
+from .._queue.drivers import drive
+from .._run.environment import variables
+from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
+from . import complain
+from .announcing import drive_announcing
+from .options import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .._acquiring.claim import Claim
+    from .._queue.drivers import Result, Steps
+    from .._several import Composite
+    from .flom_ways import Ways
+    from .options import Values
+
+DEFAULT_NAME = "default"
+SYSTEM_FILE = "/etc/pylock/config.toml"
+USER_FILE = "~/.config/pylock/config.toml"
+BUSY = 75
+"""Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
+
+_OTHER_KINDS = frozenset(("any_of", "tree", "sequence", "transactional", "timestamp"))
+_PLAIN = ("weight", "capacity", "priority", "policy", "reason", "directory", "create", "idle_lifespan")
+"""What a plain lock takes as it is."""
+
+
+class _Struck(BaseException):
+    """A signal came while the lock was waited for."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
+
+
+def run_command(values: Values, operands: list[str], command: list[str] | None) -> int:
+    """Carry out ``pylock run`` and return its exit status."""
+    if not command:
+        raise UsageError('the command is missing: pylock run [OPTIONS] [NAME] -- COMMAND [ARG...]; mind the "--"')
+    if len(operands) > 1:
+        raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
+    if not _OTHER_KINDS.isdisjoint(values):
+        from .kinds import refuse_contradictions
+
+        refuse_contradictions(values, operands)
+    _refuse_with_exec(values)
+    settings = _settings(values)
+    name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
+    return run_settings(settings, name, command)
+
+
+def run_settings(settings: Values, name: str, command: list[str], cannot_run: int | None = None) -> int:
+    """Run the command as the settings say; ``cannot_run`` stands for the exit statuses 126 and 127."""
+    try:
+        return _Run(settings, name, command).carry_out()
+    except CannotRun as error:
+        complain(str(error))
+        return error.exit_code if cannot_run is None else cannot_run
+    except _Struck as struck:
+        return die_of(struck.signal)
+
+
+class _Run:
+    """One command under its locks."""
+
+    def __init__(self, settings: Values, name: str, command: list[str]) -> None:
+        self._settings = settings
+        self._flom: Ways | None = settings.get("as_flom")
+        self._command = command
+        self._program = find_program(command[0], os.environ.get("PATH"))
+        self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
+        self._start_ignoring = [_ignorable(str(signal)) for signal in settings.get("start_ignoring", ())]
+        self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
+        self._closed = _fill_standard_descriptors()
+        self._first = _wanted_lock(settings, name)
+        self._wanted = self._with_others(settings.get("others", ()))
+        self._requests = [part.request for part in self._wanted.parts]
+        for request in self._requests:
+            request.command = from_os(" ".join(command))
+            request.renews |= self._flom is not None
+        # Who waits to share the lock that is taken last starts after this command, as it came after it.
+        self._requests[-1].passes_bell_late = not settings.get("exec")
+
+    def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
+        if not others:
+            return self._first
+        from .._several import all_of
+
+        common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
+        defined = self._settings.get("locks", {})
+        named = (_name_and_mode(text) for text in others)
+        return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
+
+    def carry_out(self) -> int:
+        if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
+            for request in self._requests:
+                nesting.refuse_deadlock(request)
+        for number in self._start_ignoring:
+            raw.signal(number, raw.SIG_IGN)
+        supervisor = Supervisor(
+            self._ignore, bool(self._settings.get("new_group")), self._whole_tree, self._start_ignoring, complain
+        )
+        claim: Any = self._wanted.new_claim()
+        try:
+            if not claim.take():
+                self._wait(self._wanted.steps(claim, self._timeout(), False, LockTimeout))
+        except LockTimeout as error:
+            claim.give_up(error)
+            return self._busy(error)
+        except BaseException as error:
+            claim.give_up(error)
+            if isinstance(error, ImportError):
+                return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
+            raise
+        status = self._supervise(supervisor, claim)
+        # Signals stay blocked: what comes now is too late to change how the command ended.
+        if not os.WIFSIGNALED(status):
+            return os.waitstatus_to_exitcode(status)
+        if self._flom and self._flom.overlooks(os.WTERMSIG(status), supervisor.received):
+            return 0
+        return die_of(os.WTERMSIG(status))
+
+    def _supervise(self, supervisor: Supervisor, claim: Any) -> int:
+        """Run the command and let go; return its wait status. Once it has started, nothing else ends this."""
+        claims: tuple[Claim, ...] = claim.claims
+        first = next(single for single in claims if single.request is self._first.parts[-1].request)
+        environment = _environment() | self._told(claims, first)
+        if self._settings.get("exec"):
+            self._become_command(claims, environment)
+        supervisor.block_signals()
+        self._say(f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}')
+        status = -1
+        try:
+            supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
+            self._pass_bells(claims)
+            status = supervisor.wait(nesting.mark(), self._announce_descendants)
+        finally:
+            self._let_go(claim, failed=status != 0)
+        self._say(f'let go of "{first.request.name}"')
+        return status
+
+    def _pass_bells(self, claims: tuple[Claim, ...]) -> None:
+        for claim in claims:
+            try:
+                claim.pass_bell()
+            except OSError as error:  # who waits looks by itself
+                self._say(f"cannot wake who waits: {error}")
+
+    def _let_go(self, claim: Any, failed: bool) -> None:
+        try:
+            claim.release(failed)
+        except (OSError, LockError) as error:  # it is free all the same, and the command ended as it did
+            complain(str(error))
+
+    def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
+        """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
+        told = variables(claims, first)
+        if self._flom:
+            del told["PYLOCK_DIR"]
+            given = [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]
+            self._command += self._flom.arguments(given)
+        return told
+
+    def _busy(self, error: LockTimeout) -> int:
+        """What to do when the lock could not be had."""
+        if self._settings.get("skip_if_busy"):
+            self._say(f"skipped: {error}")
+            return 0
+        if self._flom:
+            self._flom.say_refused(error.exists)
+        complain(str(error))
+        busy = int(self._settings.get("busy_exit_code", BUSY))
+        return busy if error.exists else int(self._settings.get("absent_exit_code", busy))
+
+    def _timeout(self) -> float | None:
+        return 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
+
+    def _wait(self, steps: Steps[Result]) -> Result:
+        """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
+        struck: list[int] = []
+
+        def strike(signal: int, frame: object) -> None:
+            if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
+                struck.append(signal)
+                raise _Struck(signal)
+
+        before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
+        try:
+            if self._settings.get("quiet"):
+                return drive(steps)
+            return drive_announcing(steps, self._requests)
+        finally:
+            for number, handler in before.items() if not struck else ():
+                raw.signal(number, handler)
+
+    def _become_command(self, claims: tuple[Claim, ...], environment: dict[str, str]) -> NoReturn:
+        for claim in claims:
+            os.set_inheritable(claim.fd, True)
+        for fd in self._closed:
+            os.close(fd)
+        restore_signals(self._start_ignoring)
+        try:
+            try:
+                os.execve(self._program, self._command, environment)
+            except OSError as error:
+                if error.errno != ENOEXEC:
+                    raise
+                os.execve("/bin/sh", ["sh", self._program, *self._command[1:]], environment)
+        except OSError as error:
+            raise CannotRun.by(error, self._command[0], self._program) from error
+
+    def _announce_descendants(self, pids: list[int]) -> None:
+        if not self._settings.get("quiet"):
+            complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
+
+    def _say(self, text: str) -> None:
+        if self._settings.get("verbose"):
+            complain(text)
+
+
+def _wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
+    """Return the lock that the settings describe."""
+    settings = settings.get("locks", {}).get(settings.get("tree", name), {}) | settings
+    implied = "shared" if "capacity" in settings or "weight" in settings else "exclusive"
+    mode = str(settings.get("mode") or implied)
+    if not _OTHER_KINDS.isdisjoint(settings):
+        from .kinds import lock_of_kind
+
+        return lock_of_kind(settings, name, mode)
+    return lock(name, mode, **{key: settings[key] for key in _PLAIN if key in settings})
+
+
+def _ignorable(signal: str) -> int:
+    from .._run.signals import ignorable  # with the names of all signals, which most commands never need
+
+    return ignorable(signal)
+
+
+def _settings(values: Values) -> Values:
+    """The command line's values, completed from the settings files there are."""
+    files = [path for path in (SYSTEM_FILE, os.path.expanduser(USER_FILE)) if os.path.exists(path)]
+    if named := values.get("config") or os.environ.get("PYLOCK_CONFIG"):
+        files.append(str(named))
+    if not files:
+        return values
+    from .config import load_settings
+
+    return load_settings(files) | values
+
+
+def _environment() -> dict[str, str]:
+    """The environment that this process was given. Where the locale is C, Python adds LC_CTYPE to it (PEP 538)."""
+    environment = dict(os.environ)
+    if environment.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
+        try:
+            with open("/proc/self/environ", "rb") as given:
+                variables = given.read().split(b"\0")
+        except OSError:  # /proc may be hidden or absent
+            return environment
+        if not any(variable.startswith(b"LC_CTYPE=") for variable in variables):
+            del environment["LC_CTYPE"]
+    return environment
+
+
+def _is_default(number: int) -> bool:
+    return raw.getsignal(number) is not raw.SIG_IGN
+
+
+def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
+    value = str(settings.get(name, choices[0]))
+    if value not in choices:
+        raise UsageError(f"--{name.replace('_', '-')} is one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def _refuse_with_exec(values: Values) -> None:
+    """With --exec nobody stays who could see to these."""
+    if values.get("exec"):
+        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan"):
+            if name in values:
+                raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
+
+
+def _name_and_mode(text: str) -> tuple[str, str]:
+    """Split NAME[:MODE]; a colon that no mode follows belongs to the name, unless the mode is only misspelt."""
+    name, colon, mode = text.rpartition(":")
+    if colon and name:
+        try:
+            return name, rule_of(mode).name
+        except ValueError:
+            pass
+        from difflib import get_close_matches
+
+        if meant := get_close_matches(mode, [known for known in BY_NAME if len(known) > 2], 1, 0.75):
+            raise UsageError(
+                f"--with={text}: {mode!r} is not a mode; write {name}:{meant[0]}, or {text}:exclusive if the name ends"
+                " so"
+            )
+    return text, "exclusive"
+
+
+def _fill_standard_descriptors() -> list[int]:
+    """Open what is closed of 0 to 2, so that no lock file gets such a number; return which were closed."""
+    closed = []
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            closed.append(os.open(os.devnull, os.O_RDWR))
+    return closed

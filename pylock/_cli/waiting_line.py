@@ -1,0 +1,119 @@
+"""The waiting line: what ``pylock run`` says on standard error while it waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic
+
+from .._file.lockfile import Look
+from .._file.texts import harmless
+from .._run.terminal import in_foreground
+from .._status import Holder, clock, shorten, take_census
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._request import Request
+
+AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
+"""Seconds from one line to the next."""
+
+_Look = tuple["Request", tuple[Holder, ...], int, int]
+"""The request that is waited for, who holds that lock, our place in the queue (0: none), and how many wait."""
+
+
+class WaitingLine:
+    """One line, kept up to date in place in the foreground of a terminal, repeated once a minute elsewhere."""
+
+    def __init__(self, requests: list[Request], begun: float) -> None:
+        self._requests = requests
+        self._begun = begun
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._in_place = False
+        self._again = 0.0
+        self._unread = False
+
+    def show(self) -> float:
+        """Write it, unless it is too early; return when it is due again."""
+        now = monotonic()
+        self._in_place = self._on_terminal and in_foreground()
+        if self._in_place:
+            room = _columns() - len("^C") - 1
+            look = self._look()
+            text = _text(now - self._begun, *look)
+            if len(text) > room:
+                text = _text(now - self._begun, *look, brief=True)
+            self._emit(f"\r\x1b[K{shorten(text, max(room, 20))}")
+        elif now >= self._again:
+            self._again = now + AGAIN
+            self._emit(_text(now - self._begun, *self._look()) + "\n")
+        if self._unread:
+            return float("inf")
+        return now + (AGAIN_ON_TERMINAL if self._on_terminal else AGAIN)
+
+    def end(self) -> None:
+        if self._in_place and in_foreground():
+            self._emit("\r\x1b[K")
+
+    def _emit(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):  # nobody is there to read it
+            self._unread = True
+
+    def _look(self) -> _Look:
+        for request in self._requests:
+            with Look(request.path, request.directory.remote) as fd:
+                holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
+            place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
+            if place:
+                break
+        return request, holders, place, len(waiters)
+
+
+def _text(
+    waited: float, request: Request, holders: tuple[Holder, ...], place: int, count: int, brief: bool = False
+) -> str:
+    """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
+    name = shorten(request.name, 20 if brief else 255)
+    text = f'{_duration(waited)} for "{name}" ({request.mode.code if brief else request.mode.name})'
+    if request.kind.below:
+        text += f' above "{request.kind.below}"'
+    if not place and not request.create:
+        text += ", which nobody else uses yet"
+    if place:
+        text += f", {'' if brief else 'place '}{place} of {count}"
+    if request.terms.limit == 0:
+        text += ", which is closed"
+    if holders:
+        text += _held_briefly(holders) if brief else _held(holders)
+    return harmless(f"pylock: {text}" if brief else f"pylock: waiting {text}")
+
+
+def _held(holders: tuple[Holder, ...]) -> str:
+    more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+    return f", held by {holders[0]} (user {holders[0].user}){more}"
+
+
+def _held_briefly(holders: tuple[Holder, ...]) -> str:
+    first = holders[0]
+    more = f" +{len(holders) - 1}" if len(holders) > 1 else ""
+    since = f" {clock(first.since)}" if first.since else ""
+    return f"; pid {first.pid}{more} {first.host} {first.user}{since} {first.command}"
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0 where nobody has said
+    except OSError:
+        return 80
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

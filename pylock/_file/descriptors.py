@@ -1,0 +1,108 @@
+"""The descriptors that pylock has open: none is lost, and none is inherited by a forked child.
+
+Every lock file and bell is opened here, noted, and closed here. A descriptor is unlocked before it is closed, because a
+child that was forked just now may have a copy; and forgotten after, so that no child misses one.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+from os import SEEK_CUR, SEEK_SET, lseek
+from os import open as os_open
+
+from .._process import forget_in_child
+from .byterange import let_go
+
+_MARK = 0x70796C6F
+"""The file offset of a lock file's descriptor, by which it is known again. Nothing reads or writes at the offset."""
+
+_opened: dict[int, bool] = {}
+"""Every open descriptor of a lock file or bell, and whether it has the mark, which a FIFO cannot have."""
+_kept: set[int] = set()
+"""Those that a forked child is to keep, because their holds go with it."""
+
+_opening = RLock()
+"""Held while a descriptor is opened and noted, or closed and forgotten, so that no fork falls between."""
+
+
+def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
+    """Open a file and note the descriptor; neither a fork nor a signal handler that raises can come between."""
+    fresh: list[int] = []
+    with _opening:
+        try:
+            fresh.extend(map(os_open, (path,), (flags,), (mode,)))  # stored before any Python code can run
+            _opened[fresh[0]] = False
+            if mark:
+                lseek(fresh[0], _MARK, SEEK_SET)
+                _opened[fresh[0]] = True
+            return fresh[0]
+        except BaseException:
+            for fd in fresh:
+                close(fd)
+            raise
+
+
+def is_ours(fd: int) -> bool:
+    """Whether the number still is that of a lock file that was opened here; the program may have closed it."""
+    try:
+        return lseek(fd, 0, SEEK_CUR) == _MARK
+    except OSError:
+        return False
+
+
+def close(fd: int) -> None:
+    """Close a descriptor on which nothing is locked any more."""
+    with _opening:
+        try:
+            if not _opened.get(fd) or is_ours(fd):
+                os.close(fd)
+        finally:
+            _opened.pop(fd, None)
+            _kept.discard(fd)
+
+
+def drop(fd: int) -> None:
+    """Let go of all that is locked through the descriptor, and close it."""
+    try:
+        if is_ours(fd):
+            let_go(fd)
+    except OSError:  # a file server that is away; closing unlocks too
+        pass
+    finally:
+        close(fd)
+
+
+def keep_in_child(fd: int, keep: bool) -> None:
+    """From now on, a child that is forked has the descriptor too, or does not have it."""
+    if keep:
+        _kept.add(fd)
+    else:
+        _kept.discard(fd)
+
+
+def _drop_copies() -> None:
+    """In a forked child: close its copies, which frees nothing as long as the parent has its own open."""
+    global _opening
+    _opening = RLock()  # C code may have forked while another thread of the parent had it
+    kept = {fd: _opened.pop(fd) for fd in _kept if fd in _opened}
+    while _opened:
+        fd, marked = _opened.popitem()
+        if not marked or is_ours(fd):
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+    _opened.update(kept)
+
+
+def _before_fork() -> None:
+    _opening.acquire()
+
+
+def _after_fork() -> None:
+    _opening.release()
+
+
+forget_in_child(_drop_copies)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)

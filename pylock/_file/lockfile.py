@@ -1,0 +1,165 @@
+"""The lock file as a file: how it comes into being and is opened; and the gate that guards what is written there."""
+
+from __future__ import annotations
+
+import os
+from errno import ENOENT, ESTALE
+from time import sleep
+
+from .._errors import explained
+from .bytemap import END, GATE
+from .byterange import find, let_go, read_lock, try_lock, unlock, write_lock
+from .descriptors import close, drop, open_noted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .directories import Directory
+
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
+EVERYTHING = write_lock(0, END)
+"""What the remover of a file locks."""
+
+
+def open_file(path: str, directory: Directory) -> int:
+    """Open the lock file, made if it is not there.
+
+    It is first opened without O_CREAT, because sticky directories refuse that on another user's file
+    (proc_sys_fs(5), protected_regular). Raises OSError, BadLockFile.
+    """
+    try:
+        return open_noted(path, _OPEN)
+    except OSError as error:
+        return _open_after(error, path, directory)
+
+
+def _open_after(error: OSError, path: str, directory: Directory) -> int:
+    """Remove the cause of the error if it is one of beginning, and open again."""
+    for _ in range(100):
+        if isinstance(error, FileNotFoundError):
+            create(path, directory)
+        elif isinstance(error, PermissionError) and _is_being_made(path):
+            sleep(0.001)
+        else:
+            break
+        try:
+            return open_noted(path, _OPEN)
+        except OSError as another:
+            error = another
+    raise explained(error, path)
+
+
+def create(path: str, directory: Directory) -> None:
+    """Make an empty lock file, unless somebody else just did."""
+    try:
+        fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if directory.remote:
+            # This host may go on believing that the file is not there; O_CREAT makes it ask the server.
+            close(open_noted(path, _OPEN | os.O_CREAT))
+        return
+    try:
+        os.fchmod(fd, directory.file_mode)
+    except PermissionError:  # some mounts have no modes to change
+        pass
+    finally:
+        close(fd)
+
+
+def _is_being_made(path: str) -> bool:
+    """Whether its creator may be just about to give it its mode."""
+    try:
+        return os.lstat(path).st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+class Look:
+    """A lock file, opened to look at it for the time of the block. Takes part in nothing, and needs only to read.
+
+    Gives the descriptor, -1 if there is no such file. An OSError of the block comes out with the path.
+    """
+
+    __slots__ = ("_fd", "_path", "_remote")
+
+    def __init__(self, path: str, remote: bool) -> None:
+        self._path = path
+        self._remote = remote
+        self._fd = -1
+
+    def __enter__(self) -> int:
+        try:
+            self._fd = self._open()
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            raise explained(error, self._path) from error.__cause__
+        if self._remote:
+            self._make_fresh()
+        return self._fd
+
+    def _open(self) -> int:
+        try:
+            return open_noted(self._path, _LOOK)
+        except FileNotFoundError:
+            # An NFS client remembers for half a minute that a file was absent; a listing asks the server.
+            directory, name = os.path.split(self._path)
+            if not self._remote or name not in os.listdir(directory):
+                raise
+            return open_noted(self._path, _LOOK)
+
+    def _make_fresh(self) -> None:
+        """Make the next read come from the file server, as any lock of the file does."""
+        try:
+            if try_lock(self._fd, read_lock(GATE, GATE + 1)):
+                leave_gate(self._fd)
+        except BaseException:
+            drop(self._fd)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fd >= 0:
+            drop(self._fd)
+        if isinstance(error, OSError) and (better := explained(error, self._path)) is not error:
+            raise better from error.__cause__
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether the path still names the opened file."""
+    try:
+        ours, named = os.fstat(fd), os.lstat(path)
+    except OSError as error:
+        if error.errno in (ENOENT, ESTALE):
+            return False
+        raise
+    return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
+
+def is_being_removed(fd: int) -> bool:
+    """Whether somebody is about to remove the file; who asks for a lock opens it anew in a moment."""
+    held = find(fd, _TAKE_GATE)
+    return held is not None and held[:2] == (0, END)
+
+
+def take_gate(fd: int, tries: int = 2000) -> bool:
+    """Take the gate, which others hold for a moment; False if it was not free in as many tries, a millisecond each."""
+    for _ in range(tries):
+        if try_lock(fd, _TAKE_GATE):
+            return True
+        sleep(0.001)
+    return False
+
+
+def leave_gate(fd: int) -> None:
+    let_go(fd, _LEAVE_GATE)
+
+
+def refresh(fd: int) -> None:
+    """Make the next read come from the file server: taking any lock of the file empties the page cache."""
+    if take_gate(fd):
+        leave_gate(fd)

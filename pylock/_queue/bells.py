@@ -1,0 +1,130 @@
+"""Bells: how the one who leaves wakes the one who waits. A FIFO beside the lock file, named by the waiter's seat.
+
+A bell is only a hint. Who cannot make one, or is on another host than the ringer, wakes by its safety timeout.
+Source: fifo(7); a FIFO opened O_RDWR always has a reader, so that ringing it never fails while its owner lives.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import (
+    EACCES,
+    EDQUOT,
+    EISDIR,
+    ELOOP,
+    EMFILE,
+    ENFILE,
+    ENOENT,
+    ENOMEM,
+    ENOSPC,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
+    EROFS,
+)  # fmt: skip
+from stat import S_IMODE, S_ISFIFO
+
+from .._file.descriptors import close, open_noted
+from .drivers import is_readable
+
+_NO_BELL = frozenset((
+    EACCES, EDQUOT, EISDIR, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS,
+))  # fmt: skip
+_OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def bell_path(lock_path: str, seat: int) -> str:
+    return f"{lock_path}.{seat}"
+
+
+class Bell:
+    """The waiter's end. ``fd`` becomes readable when somebody rings; it is -1 as long as there is no bell."""
+
+    __slots__ = ("_hung", "_path", "fd")
+
+    def __init__(self, lock_path: str, seat: int) -> None:
+        self._path = bell_path(lock_path, seat)
+        self._hung = False
+        self.fd = -1
+
+    def hang(self, mode: int) -> None:
+        """Make the FIFO and open it; do without where that cannot be done."""
+        try:
+            self._make()
+            self.fd = open_noted(self._path, _OPEN, mark=False)
+            self._let_others_ring(mode)
+        except OSError as error:
+            self.take_down()
+            if error.errno not in _NO_BELL:
+                raise
+
+    def _make(self) -> None:
+        self._hung = True
+        try:
+            os.mkfifo(self._path, 0o600)
+        except FileExistsError:  # left by a killed waiter who had this seat
+            pass
+
+    def _let_others_ring(self, mode: int) -> None:
+        """Set the mode of what was opened, whatever has the name by now; and only if it is a FIFO of our own."""
+        status = os.fstat(self.fd)
+        if not S_ISFIFO(status.st_mode):
+            self._hung = False  # somebody else's file
+            self._stop_listening()
+        elif S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid() and status.st_nlink == 1:
+            os.fchmod(self.fd, mode)
+
+    def silence(self) -> None:
+        """Take back what was rung, so that the descriptor is readable only from the next ring on."""
+        try:
+            os.read(self.fd, 4096)
+        except BlockingIOError:
+            pass
+
+    def take_down(self) -> None:
+        """Remove the FIFO; call it before the seat is given up."""
+        was_ours = self.fd >= 0
+        self._stop_listening()
+        if self._hung:
+            self._hung = False
+            try:
+                if was_ours or S_ISFIFO(os.lstat(self._path).st_mode):
+                    os.unlink(self._path)
+            except OSError:  # gone already, or its directory is closed to us by now
+                pass
+
+    def _stop_listening(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            close(fd)
+
+
+def ring(lock_path: str, seat: int, private: bool = False) -> None:
+    """Wake the waiter in the seat, if it is on this host. Never waits and never fails.
+
+    ``private``: nobody else can have put a file there for us to write into.
+    """
+    try:
+        # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
+        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
+    except OSError:
+        return
+    try:
+        if private or S_ISFIFO(os.fstat(fd).st_mode):
+            os.write(fd, b"!")
+    except OSError:
+        pass
+    finally:
+        close(fd)
+
+
+def is_unheard(lock_path: str, seat: int) -> bool:
+    """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
+    try:
+        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
+    except OSError:
+        return False
+    try:
+        return S_ISFIFO(os.fstat(fd).st_mode) and is_readable(fd, 0)
+    finally:
+        close(fd)

@@ -1,0 +1,205 @@
+"""The queue of one lock: seats, tickets, and whose turn it is. All of it is kernel locks, so a dead waiter is gone.
+
+A *seat* is a small number that one contender has for itself: it names its record and its bell.
+A *ticket* is a place in the queue: (priority class, arrival, seat) as one number, and the byte at that offset is
+locked for as long as its owner waits. The lowest ticket is next. There are two lanes, one for sole modes and one for
+sharing modes, because policy shared-first lets sharing requests pass sole ones but not each other.
+
+Once the first of a lane has waited a moment it takes the lane's PENDING byte, which makes newcomers queue up.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+
+from .._file.bytemap import (
+    ARRIVAL_SHIFT,
+    CLASS_SHIFT,
+    END,
+    EXCLUSIVE_LANE,
+    LANE_BASES,
+    LAST_PRIORITY,
+    PENDING,
+    SEAT_COUNT,
+    SEATS,
+    SHARING_LANE,
+    UNIT_COUNT,
+    UNITS,
+)
+from .._file.byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
+from .._modes import ANY_HOLDER, ModeRule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ARRIVAL_EPOCH = 1_577_836_800_000  # ms: 2020-01-01, so that 41 bits last until 2089
+_ARRIVAL_MASK = (1 << (CLASS_SHIFT - ARRIVAL_SHIFT)) - 1
+_LANE_STOPS = (LANE_BASES[1], END)
+
+_ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
+_ANY_PENDING = write_lock(PENDING, PENDING + 2)
+_LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
+_LANE_QUEUES = tuple(
+    write_lock(base + (1 << CLASS_SHIFT), stop) for base, stop in zip(LANE_BASES, _LANE_STOPS, strict=True)
+)
+LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
+_LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(PENDING, END), unlock(SEATS, END)
+
+
+class Ticket:
+    """A waiter's place in the queue, held through the descriptor ``fd`` until `leave_queue`."""
+
+    __slots__ = ("_before_here", "_before_there", "fd", "lane", "number", "pending", "seat")
+
+    def __init__(self, fd: int, lane: int, priority: int, seat: int) -> None:
+        self.fd = fd
+        self.lane = lane
+        self.seat = seat
+        self.number = _take_number(fd, lane, LAST_PRIORITY + 1 - priority, seat)
+        self.pending = False
+        # What stands before it in its own lane and in the other one, made here, as it is asked for after each ring.
+        self._before_here, self._before_there = (
+            write_lock(_lane_start(each), self._stop_in(each)) for each in (lane, 1 - lane)
+        )
+
+    def is_first(self, fair: bool) -> bool:
+        """Whether it is this waiter's turn, by the policy."""
+        return is_free(self.fd, self._before_here) and (
+            not self._yields_to_other_lane(fair) or is_free(self.fd, self._before_there)
+        )
+
+    def fronts(self, fair: bool) -> list[int]:
+        """The seats of those whose turn it is, for want of which this waiter has to wait."""
+        lanes = (self.lane, 1 - self.lane) if self._yields_to_other_lane(fair) else (self.lane,)
+        fronts = (find_lowest(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in lanes)
+        return [front[0] % SEAT_COUNT for front in fronts if front is not None]
+
+    def _yields_to_other_lane(self, fair: bool) -> bool:
+        # shared-first: sharing requests join present holders, whatever waits in the other lane.
+        return fair or self.lane == EXCLUSIVE_LANE or is_free(self.fd, ANY_HOLDER)
+
+    def _stop_in(self, lane: int) -> int:
+        return LANE_BASES[lane] + self.number
+
+    def insist(self) -> None:
+        """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
+        self.pending = self.pending or try_lock(self.fd, _LANE_PENDING[self.lane])
+
+
+def _lane_start(lane: int) -> int:
+    return LANE_BASES[lane] + (1 << CLASS_SHIFT)
+
+
+def _take_number(fd: int, lane: int, priority_class: int, seat: int) -> int:
+    """Lock a byte above all that wait in the same class, in either lane."""
+    arrival = _ARRIVAL_MASK & (time_ns() // 1_000_000 - _ARRIVAL_EPOCH)
+    while True:
+        arrival = _after_all(fd, priority_class, arrival)
+        number = priority_class << CLASS_SHIFT | arrival << ARRIVAL_SHIFT | seat
+        if try_lock(fd, write_lock(LANE_BASES[lane] + number, LANE_BASES[lane] + number + 1)):
+            return number
+
+
+def _after_all(fd: int, priority_class: int, arrival: int) -> int:
+    """Return the arrival, or one above the latest in the class if there are later ones; found by bisection.
+
+    Arrivals run ahead of the clock where more than a thousand come in a second.
+    """
+    start, stop = priority_class << CLASS_SHIFT, priority_class + 1 << CLASS_SHIFT
+
+    def later_than(moment: int) -> int | None:
+        found = _find_from(fd, start + (moment << ARRIVAL_SHIFT), stop)
+        return None if found is None else found - start >> ARRIVAL_SHIFT
+
+    latest = later_than(arrival)
+    if latest is None:
+        return arrival
+    step = 1
+    while (later := later_than(latest + step)) is not None:
+        latest, step = later, step * 2
+    while step > 1:
+        step //= 2
+        if (later := later_than(latest + step)) is not None:
+            latest = later
+    return latest + 1
+
+
+def _find_from(fd: int, start: int, stop: int) -> int | None:
+    for base in LANE_BASES:
+        if held := find(fd, write_lock(base + start, base + stop)):
+            return held[0] - base
+    return None
+
+
+def take_seat(fd: int) -> int | None:
+    """Lock a free seat and return its number: a low one, found without looking at all that are taken.
+
+    None if all are taken, as they are while somebody removes the file.
+    """
+    span = 1
+    for _ in range(30):
+        seat = int.from_bytes(os.urandom(2)) % span
+        if try_lock(fd, write_lock(SEATS + seat, SEATS + seat + 1)):
+            return seat
+        span = min(span * 4, SEAT_COUNT)
+    return None
+
+
+def all_seats(fd: int) -> Iterator[int]:
+    """Find every seat that somebody else has, in no order."""
+    for start, stop, _ in find_all(fd, SEATS, SEATS + SEAT_COUNT):
+        if stop - start == 1:
+            yield start - SEATS
+
+
+def leave_queue(fd: int, keep_seat: bool) -> None:
+    let_go(fd, _LEAVE_QUEUE if keep_seat else _LEAVE_SEAT_AND_QUEUE)
+
+
+def may_skip_queue(fd: int, mode: ModeRule, fair: bool) -> bool:
+    """Whether a newcomer may try for the lock although somebody waits."""
+    if fair:
+        return False
+    if mode.sole:
+        return is_free(fd, _ANY_PENDING)
+    if not is_free(fd, _LANE_PENDING[SHARING_LANE]):
+        return False
+    return is_free(fd, _LANE_PENDING[EXCLUSIVE_LANE]) or not is_free(fd, ANY_HOLDER)
+
+
+def first_waiter(fd: int, lane: int) -> int | None:
+    """Return the lowest ticket of somebody else in the lane."""
+    held = find(fd, _LANE_QUEUES[lane])
+    if held is None:
+        return None
+    lower = find_lowest(fd, _lane_start(lane), held[0])
+    return (lower or held)[0] - LANE_BASES[lane]
+
+
+def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:
+    """Return the seat of the waiter who might be granted the lock now, None if nobody can.
+
+    ``holding`` is the mode held through fd, which the kernel does not report to its owner.
+    """
+    sole, sharing = first_waiter(fd, EXCLUSIVE_LANE), first_waiter(fd, SHARING_LANE)
+    if sharing is not None:
+        if sole is None or sharing < sole:
+            return sharing % SEAT_COUNT
+        if not fair and (holding is not None or not is_free(fd, ANY_HOLDER)):
+            return sharing % SEAT_COUNT
+    # One of the highest priority may be converting a hold of its own, which others see as a holder.
+    if sole is not None and (
+        sole >> CLASS_SHIFT == 1 or ((holding is None or "PW" in holding.compatible) and is_free(fd, _ANY_UNIT_HOLDER))
+    ):
+        return sole % SEAT_COUNT
+    return None
+
+
+def all_tickets(fd: int) -> Iterator[tuple[int, int]]:
+    """Find the (ticket, lane) of every waiter but this one, in no order."""
+    for lane in (EXCLUSIVE_LANE, SHARING_LANE):
+        for start, stop, _ in find_all(fd, _lane_start(lane), _LANE_STOPS[lane]):
+            if stop - start == 1:  # else somebody removes the file
+                yield start - LANE_BASES[lane], lane

@@ -1,0 +1,1 @@
+"""Commands under a lock: a supervisor that outlives them."""

@@ -1,0 +1,30 @@
+"""What a command is told, in its environment, of the locks that it runs under."""
+
+from __future__ import annotations
+
+from .._deadlock.nesting import VARIABLE, extended
+from .._file.texts import to_os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._acquiring.claim import Claim
+
+
+def variables(claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
+    """Return the variables for a command that runs under these claims, of which ``first`` is the one to speak of."""
+    request = first.request
+    assert first.grant is not None
+    told = {
+        "PYLOCK_NAME": to_os(request.name),
+        "PYLOCK_MODE": request.mode.name,
+        "PYLOCK_TOKEN": str(first.grant[0]),
+        "PYLOCK_DIR": request.directory.path,
+        VARIABLE: extended([claim.request for claim in claims]),
+    }
+    for claim in claims:
+        given = claim.grant and claim.grant[2]
+        if isinstance(given, tuple):
+            told.setdefault("PYLOCK_ELEMENT", to_os(",".join(given)))
+        elif given is not None:
+            told.setdefault("PYLOCK_VALUE", to_os(str(given)))
+    return told

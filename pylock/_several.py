@@ -1,0 +1,146 @@
+"""`all_of`: several locks at once, as users ask for them and hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
+
+from ._acquiring.claim import Claim
+from ._acquiring.claims import Claims
+from ._acquiring.inheritance import AcrossFork
+from ._deadlock.blocks import calling_frame
+from ._holds import Hold, refuse_copy
+from ._locks import Asking, Lock, checked_timeout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._errors import LockTimeout, WouldBlock
+    from ._queue.drivers import Steps
+    from ._request import Request
+
+
+class Holds:
+    """The holds of several locks, released together. ``holds`` are in the order in which the locks were named."""
+
+    def __init__(self, claims: Claims, holds: tuple[Hold | Holds, ...]) -> None:
+        self._claims = claims
+        self.holds = holds
+
+    def __reduce__(self) -> NoReturn:
+        refuse_copy(", ".join(claim.request.name for claim in self._claims.claims))
+
+    @property
+    def waited(self) -> float:
+        """Seconds from the request to the grant of the last of them; 0.0 if all were free."""
+        return sum(claim.waited for claim in self._claims.claims)
+
+    @property
+    def held(self) -> bool:
+        """Whether any of them is."""
+        return self._claims.is_alive
+
+    def release(self) -> None:
+        """Release all; if one fails the others are released all the same, and the first error is raised."""
+        self._claims.release()
+
+    def check(self) -> None:
+        """As `Hold.check`, for each."""
+        for hold in self.holds:
+            hold.check()
+
+    def across_fork(self) -> AcrossFork:
+        """As `Hold.across_fork`, for all."""
+        return AcrossFork(self._claims.claims)
+
+    def __enter__(self) -> Self:
+        self._claims.enter_block(calling_frame())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._claims.leave_block(error)
+
+
+HoldsType = TypeVar("HoldsType", bound=Holds)
+
+
+class Composite(Asking[HoldsType]):
+    """What is asked for as one, and taken as several locks. May be used from several threads and tasks at once."""
+
+    def __init__(self, parts: tuple[Lock[Any], ...], timeout: float | None = None) -> None:
+        super().__init__(timeout)
+        self._parts = tuple(sorted(parts, key=_common_order))
+
+    @property
+    def parts(self) -> tuple[Lock[Any], ...]:
+        return self._parts
+
+    def new_claim(self) -> Claims:
+        return Claims.of(tuple(part.request for part in self._parts))
+
+    def steps(
+        self, claim: Claims, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout]
+    ) -> Steps[None]:
+        return claim.steps(timeout, waits_as_task, refused)
+
+    def _face_of(self, claim: Claims) -> HoldsType:
+        return self.face(dict(zip(self._parts, claim.claims, strict=True)))
+
+    def _claims_in(self, taken: Mapping[Lock[Any], Claim]) -> Claims:
+        """Those of this object, of all that were taken."""
+        return Claims(tuple(taken[part] for part in self._parts))
+
+
+def _common_order(part: Lock[Any]) -> tuple[str, str]:
+    """By which everybody sorts."""
+    return part.request.directory.path, part.request.name
+
+
+class Several(Composite[Holds]):
+    """A way to ask for several locks at once; made by `all_of`."""
+
+    def __init__(self, locks: tuple[Lock[Any] | Composite[Any], ...], timeout: float | None) -> None:
+        super().__init__(tuple(part for lock in locks for part in lock.parts), timeout)
+        self._locks = locks
+
+    @property
+    def name(self) -> str:
+        """The names of all."""
+        return ", ".join(lock.name for lock in self._locks)
+
+    def face(self, taken: Mapping[Lock[Any], Claim]) -> Holds:
+        return Holds(self._claims_in(taken), tuple(lock.face(taken) for lock in self._locks))
+
+    def spoken_of(self, claims: Claims) -> Claim:
+        """The claim of the lock that was named first, of which a command is told."""
+        first = self._locks[0].parts[-1].request
+        return next(claim for claim in claims.claims if claim.request is first)
+
+    def _arguments(self) -> tuple[object, ...]:
+        return self._locks, self._timeout
+
+
+def all_of(*locks: Lock[Any] | Composite[Any], timeout: float | None = None) -> Several:
+    """Return what asks for all the locks at once; pools, paths, sequences and timestamps among them.
+
+    ``timeout`` in seconds is for all together: None is for ever, 0 is one try; those of the locks do not count.
+    Raises ValueError for locks that exclude each other, such as one that is named twice.
+    """
+    checked_timeout(timeout)
+    if not locks:
+        raise ValueError("several locks at once are at least one")
+    parts = [part.request for lock in locks for part in lock.parts]
+    for place, one in enumerate(parts):
+        if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):
+            raise ValueError(
+                f'several locks at once are different ones: "{one.name}" twice would wait for itself; a lock on a path'
+                " is one on all that is below it"
+            )
+    return Several(locks, timeout)
+
+
+def _is_above(request: Request) -> bool:
+    """Whether it is a level above the path that is asked for; holds of these never exclude each other."""
+    return request.kind.below is not None

@@ -1,0 +1,247 @@
+"""Who holds and who waits: the locks tell that somebody does, the records tell who. `status` and `inspect`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from os import PathLike
+from time import localtime, strftime, time
+from typing import Any
+
+from ._enums import Mode
+from ._errors import BadLockFile
+from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
+from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
+from ._file.directories import Directory, resolve
+from ._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
+from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
+from ._file.lockfile import Look, is_being_removed
+from ._file.texts import harmless
+from ._queue.tickets import all_seats, all_tickets
+from ._request import check_name
+
+_SEATED = (Mode.NULL, Mode.CONCURRENT_READ, Mode.CONCURRENT_WRITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What a process wrote of itself. Fields that could not be read are None."""
+
+    mode: Mode
+    weight: int
+    pid: int | None
+    start: int | None
+    """When that process started, in clock ticks from the boot of its host: with the pid it names one process."""
+    host: str | None
+    user: str | None
+    """The name that the host of who looks has for the user's number; the number if it has none."""
+    command: str | None
+    since: float | None
+    """Seconds since 1970: when it was granted the lock, or began to wait."""
+    reason: str | None
+    priority: int
+    below: str | None
+    """On a level above it: the path that is really held or waited for."""
+    value: str | None
+    """Of a holder: its elements of a pool, separated by commas; its number of a sequence; its timestamp."""
+
+    @property
+    def code(self) -> str:
+        """The code of its mode, as `modes.ModeRule.compatible` has it."""
+        return f"{'/' if self.below else ''}{Mode(self.mode).code}"
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "somebody whose record cannot be read"
+        text = f'pid {self.pid} on {harmless(self.host or "?")} "{shorten(self.command or "")}"'
+        if self.below:
+            text += f' at "{shorten(self.below)}"'
+        if self.reason:
+            text += f" ({shorten(self.reason)})"
+        return text + (f" since {clock(self.since)}" if self.since else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder(Contender):
+    """Somebody who holds the lock."""
+
+    token: int | None
+    """The fencing token that the holder was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter(Contender):
+    """Somebody who waits for the lock."""
+
+    held: str | None
+    """The code of the mode that it holds already and waits to convert."""
+    place: int
+    """In the queue; 1 is next, though under policy shared-first a sharing request may join holders before its turn."""
+
+
+def shorten(text: str, most: int = 60) -> str:
+    """Return the text harmless, and cut."""
+    text = harmless(text)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def clock(moment: float) -> str:
+    """The local time of day, with the date if it is not of today."""
+    form = "%H:%M:%S" if localtime(moment)[:3] == localtime(time())[:3] else "%Y-%m-%d %H:%M:%S"
+    return strftime(form, localtime(moment))
+
+
+def take_census(fd: int, slots_start: int) -> tuple[tuple[Holder, ...], tuple[Waiter, ...]]:
+    """Return everybody who holds and waits, but not what is held through this descriptor itself."""
+    if is_free(fd, ANYBODY) or is_being_removed(fd):
+        return (), ()
+    records = _Records(fd, slots_start)
+    tickets = sorted(all_tickets(fd))
+    waiters = tuple(
+        records.waiter(seat_slot(ticket % SEAT_COUNT), place) for place, (ticket, _) in enumerate(tickets, 1)
+    )
+    holders = list(_sole_and_unit_holders(fd, records))
+    waiting = {ticket % SEAT_COUNT for ticket, _ in tickets}
+    for seat in set(all_seats(fd)) - waiting:
+        holder = records.holder(seat_slot(seat), Mode.NULL, 1)
+        if holder.token and (holder.mode in _SEATED or holder.below):
+            holders.append(holder)
+    return tuple(sorted(holders, key=lambda holder: holder.since or 0)), waiters
+
+
+def _sole_and_unit_holders(fd: int, records: _Records) -> Iterator[Holder]:
+    room, units = write_lock(ROOM, UNITS), (UNITS, UNITS + UNIT_COUNT)
+    whole = find(fd, write_lock(*units))
+    if whole is not None and whole[1] - whole[0] >= UNIT_COUNT:
+        if whole[2]:
+            alone = find(fd, room)
+            mode = Mode.EXCLUSIVE if alone is not None and alone[2] else Mode.PROTECTED_WRITE
+            yield records.holder(0, mode, 1)
+        return
+    lacking: dict[bytes, int] = {}
+    for start, stop, _ in sorted(find_all(fd, *units)):
+        if start < UNITS or stop - start >= UNIT_COUNT:
+            continue  # a sole holder came while we looked
+        slot, size = unit_slot(start - UNITS), stop - start
+        raw = records.raw(slot)
+        if lacking.get(raw, 0) >= size:  # a further stretch of units of one that was shown already
+            lacking[raw] -= size
+            continue
+        holder = records.holder(slot, Mode.SHARED, size)
+        lacking[raw] = holder.weight - size
+        yield holder
+
+
+class _Records:
+    """The records of one lock file."""
+
+    def __init__(self, fd: int, slots_start: int) -> None:
+        self._fd = fd
+        self._slots_start = slots_start
+
+    def raw(self, slot: int) -> bytes:
+        return os.pread(self._fd, SLOT_SIZE, self._slots_start + slot * SLOT_SIZE)
+
+    def holder(self, slot: int, mode: Mode, weight: int) -> Holder:
+        fields = parse_line(self.raw(slot)) or {}
+        return Holder(**_common(fields, mode, weight), token=_whole(fields.get("token")))
+
+    def waiter(self, slot: int, place: int) -> Waiter:
+        fields = parse_line(self.raw(slot)) or {}
+        return Waiter(**_common(fields, Mode.EXCLUSIVE, 1), held=_text(fields.get("held")), place=place)
+
+
+def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any]:
+    """The fields of a Contender; ``mode`` and ``weight`` stand in where the record does not say."""
+    try:
+        mode = Mode(str(fields["mode"]))
+    except (KeyError, ValueError):
+        pass
+    since = _whole(fields.get("since"))
+    texts = {key: _text(fields.get(key)) for key in ("host", "command", "reason", "below", "value")}
+    return texts | {
+        "mode": mode,
+        "weight": _whole(fields.get("weight")) or weight,
+        "pid": _whole(fields.get("pid")),
+        "start": _whole(fields.get("start")),
+        "user": _user_name(_whole(fields.get("uid"))),
+        "since": since / 1e6 if since and LEAST_TOKEN <= since <= MOST_TOKEN else None,
+        "priority": _whole(fields.get("priority")) or 0,
+    }
+
+
+@cache
+def _user_name(uid: int | None) -> str | None:
+    """The name that the user has on this host, the number if none."""
+    try:
+        return None if uid is None else pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class LockStatus:
+    """One lock at one moment."""
+
+    name: str
+    path: str
+    definition: Definition
+    holders: tuple[Holder, ...]
+    waiters: tuple[Waiter, ...]
+    """In the order in which they are served."""
+
+    @property
+    def used(self) -> int:
+        """Units of the capacity that are held."""
+        return sum(holder.weight for holder in self.holders if holder.code == "PR")
+
+
+def inspect(name: str, directory: str | PathLike[str] | None = None) -> LockStatus:
+    """Return the state of one lock; one that nobody has used yet is free. Raises BadLockFile, OSError."""
+    check_name(name)
+    where = resolve(directory)
+    path = os.path.join(where.path, file_name(name))
+    return _look(path, where, name) or LockStatus(name, path, Definition(), (), ())
+
+
+def status(directory: str | PathLike[str] | None = None) -> tuple[LockStatus, ...]:
+    """Return the state of every lock in the directory, by name. What is no lock file, or not readable, is left out."""
+    return tuple(sorted(_look_at_all(resolve(directory)), key=lambda lock: lock.name))
+
+
+def _look_at_all(where: Directory) -> Iterator[LockStatus]:
+    for entry in os.scandir(where.path):
+        if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+            try:
+                found = _look(entry.path, where, None)
+            except (BadLockFile, OSError):  # somebody else's file, or one that nobody may read
+                continue
+            if found is not None:
+                yield found
+
+
+def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
+    with Look(path, where.remote) as fd:
+        if fd < 0:
+            return None
+        try:
+            head = read_head(fd)
+            if is_blank(head):
+                return None
+            definition = read_header(head, name, path)
+        except Gone:
+            return None
+        if name is None:
+            name = str((parse_line(head) or {})["name"])
+        return LockStatus(name, path, definition, *take_census(fd, slots_start(name, definition.kind)))
