@@ -23,9 +23,9 @@ _identity: Identity | None = None
 class Identity:
     """What identifies a process for people: shown in status and errors, never used to decide who holds."""
 
-    __slots__ = ("boot", "host", "pid", "start", "uid")
+    __slots__ = ("boot", "host", "namespace", "pid", "start", "uid")
 
-    def __init__(self, pid: int, start: int, host: str, boot: str, uid: int) -> None:
+    def __init__(self, pid: int, start: int, host: str, boot: str, uid: int, namespace: int) -> None:
         self.pid = pid
         self.start = start
         """Clock ticks from boot to the start of the process: with pid and boot id, unique for ever."""
@@ -33,6 +33,8 @@ class Identity:
         self.boot = boot
         self.uid = uid
         """The number, as in a file's owner: to ask for the name, of a server perhaps, is left to whoever looks."""
+        self.namespace = namespace
+        """In which its pid counts: pid_namespaces(7)."""
 
 
 class _Pid:
@@ -106,7 +108,7 @@ def identity() -> Identity:
     global _identity
     if _identity is None:
         pid = os.getpid()
-        _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid())
+        _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid(), _namespace())
     return _identity
 
 
@@ -121,6 +123,13 @@ def start_time(pid: int) -> int:
     # proc_pid_stat(5): field 22, counted from the state that follows the command in parentheses.
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return int(fields[19]) if len(fields) > 19 else 0
+
+
+def _namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 def _boot_id() -> str:

@@ -181,7 +181,7 @@ class Request:
     def _tail(self, who: process.Identity, extra: dict[str, str] | None = None) -> bytes:
         fields: dict[str, str | int] = dict(extra or {})
         fields |= {
-            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "uid": who.uid,
+            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "ns": who.namespace, "uid": who.uid,
             "mode": self.mode.name, "weight": self.weight, "priority": self.priority,
         }  # fmt: skip
         if self.reason is not None:

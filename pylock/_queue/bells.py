@@ -30,7 +30,7 @@ from .drivers import is_readable
 _NO_BELL = frozenset((
     EACCES, EDQUOT, EISDIR, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS,
 ))  # fmt: skip
-_OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+BELL_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def bell_path(lock_path: str, seat: int) -> str:
@@ -51,7 +51,7 @@ class Bell:
         """Make the FIFO and open it; do without where that cannot be done."""
         try:
             self._make()
-            self.fd = open_noted(self._path, _OPEN, mark=False)
+            self.fd = open_noted(self._path, BELL_FLAGS, mark=False)
             self._let_others_ring(mode)
         except OSError as error:
             self.take_down()
@@ -106,7 +106,7 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
     """
     try:
         # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
-        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
+        fd = open_noted(bell_path(lock_path, seat), BELL_FLAGS, mark=False)
     except OSError:
         return
     try:
@@ -121,7 +121,7 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
 def is_unheard(lock_path: str, seat: int) -> bool:
     """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
     try:
-        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
+        fd = open_noted(bell_path(lock_path, seat), BELL_FLAGS, mark=False)
     except OSError:
         return False
     try:

@@ -83,6 +83,11 @@ class Ticket:
     def _stop_in(self, lane: int) -> int:
         return LANE_BASES[lane] + self.number
 
+    def predecessors(self) -> list[int]:
+        """The seats of those who stand directly before this waiter, in each lane."""
+        found = (_find_last(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in (self.lane, 1 - self.lane))
+        return [last % SEAT_COUNT for last in found if last is not None]
+
     def insist(self) -> None:
         """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
         self.pending = self.pending or try_lock(self.fd, _LANE_PENDING[self.lane])
@@ -124,6 +129,22 @@ def _after_all(fd: int, priority_class: int, arrival: int) -> int:
         if (later := later_than(latest + step)) is not None:
             latest = later
     return latest + 1
+
+
+def _find_last(fd: int, start: int, stop: int) -> int | None:
+    """Return where the last lock of somebody else between start and stop begins; found from the end, by doubling."""
+    step = 1 << ARRIVAL_SHIFT
+    last = None
+    while start < stop:
+        begin = max(start, stop - step)
+        held = find(fd, write_lock(begin, stop))
+        if held is not None:
+            last, start, step = held[0], held[1], 1 << ARRIVAL_SHIFT  # from there on there may be later ones
+        elif begin == start:
+            break
+        else:
+            step *= 2
+    return last
 
 
 def _find_from(fd: int, start: int, stop: int) -> int | None:
