@@ -166,7 +166,8 @@ class Asking(_OfHolds[AnyHold_co]):
     ) -> None:
         claims = self._claims
         alone = len(claims) == 1 and claims[0].entered_by
-        claim = claims.pop() if alone else self._take_claim_of(calling_frame())
+        # The first, as another thread may be adding its own.
+        claim = claims.pop(0) if alone else self._take_claim_of(calling_frame())
         claim.leave_block(error)
 
     async def __aenter__(self) -> AnyHold_co:
