@@ -40,9 +40,9 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pytest>=8" "hypothesis>=6.100" "mypy>=1.11" "ruff>=0.6" "rich>=13" "filelock>=4.2" "portalocker>=4"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pytest>=8" "hypothesis>=6.100" "mypy>=1.11" "ruff>=0.6" "rich>=13" "filelock>=4.3.1" "portalocker>=4.4.2"
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "filelock>=4.2" "portalocker>=4" "fasteners>=0.19" "zc.lockfile>=3"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "filelock>=4.3.1" "portalocker>=4.4.2" "fasteners>=0.19" "zc.lockfile>=3"
 	@touch $@
