@@ -354,3 +354,18 @@ def test_file_half_written_is_removed(package: Any, path: Path) -> None:
     with pytest.raises(KeyError):
         write()
     assert list(path.parent.iterdir()) == []
+
+
+def test_settings_of_the_module_hold(package: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert package.Lock(path).timeout == package.utils.DEFAULT_TIMEOUT == 5
+    monkeypatch.setattr(package.utils, "DEFAULT_TIMEOUT", 0.25)
+    assert package.Lock(path).timeout == 0.25
+    monkeypatch.undo()
+    assert package.Lock(path).timeout == package.utils.DEFAULT_TIMEOUT == 5
+
+
+def test_lock_of_a_semaphore_is_one_of_the_package(package: Any, directory: Path) -> None:
+    with package.NamedBoundedSemaphore(1, "x", directory=str(directory)) as lock:
+        assert isinstance(lock, package.Lock)
+        assert not package.NamedBoundedSemaphore(1, "x", directory=str(directory)).try_lock([directory / "x.00.lock"])
+    assert lock.fh is None

@@ -113,7 +113,15 @@ class BoundedSemaphore(utils.BoundedSemaphore):
             return True
         if self._stands_back and (status := _status(filenames[0])) is not None and others_wait(status):
             return False
-        return super().try_lock(filenames)
+        return super().try_lock(filenames) and self._makes_it_ours()
+
+    def _makes_it_ours(self) -> bool:
+        """Keep the file that was taken in a `Lock` of the adapter."""
+        with self._state_lock:
+            if (taken := self.lock) is not None:
+                self.lock = Lock(taken.filename, fail_when_locked=True)
+                self.lock.fh, taken.fh = taken.fh, None
+        return True
 
     def _timeout_generator(self, timeout: float | None, check_interval: float | None) -> Iterator[int]:
         seconds, interval = _patience_of(self, timeout, check_interval)
