@@ -16,6 +16,7 @@ test: $(VENV)/dev
 
 soak: $(VENV)/dev
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
+	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
 
 bench: $(VENV)/bench
 	$(BIN)/python -m benchmarks $(WHAT)

@@ -52,9 +52,9 @@ class Watch:
         self._watches: list[int] = []
         self.fd = -1
         try:
-            self.fd = _idle.pop() if _idle else open_noted(_start_watching)
+            self.fd = _idle_or_new()
             self._watches += [_add_watch(self.fd, path) for path in paths]
-        except (OSError, IndexError):  # no such thing here, or the user has too many of them
+        except OSError:  # no such thing here, or the user has too many of them
             self._put_away()
 
     def __enter__(self) -> Self:
@@ -112,6 +112,13 @@ def _libc() -> CDLL:
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True)
+
+
+def _idle_or_new() -> int:
+    try:
+        return _idle.pop()
+    except IndexError:
+        return open_noted(_start_watching)
 
 
 def _start_watching() -> int:

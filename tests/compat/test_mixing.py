@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .parties import EXCLUSIVE, READERS, SEMAPHORES, SHARED, WRITERS, Party, parties, rush
+from .parties import CARELESS, EXCLUSIVE, READERS, SEMAPHORES, SHARED, WRITERS, Party, parties, rush
 
 AT_THE_FILE = [*EXCLUSIVE.values(), *SHARED.values()]
 AT_THE_DATABASE = [*READERS.values(), *WRITERS.values()]
@@ -74,3 +74,8 @@ def test_nobody_meets_another_inside_who_should_not_be_there(tmp_path: Path, kin
     inside, overlaps = rush(tmp_path, kinds, seconds=1.5)
     assert overlaps == 0
     assert sum(inside) > 50
+
+
+def test_who_takes_no_lock_is_noticed(tmp_path: Path) -> None:
+    _, overlaps = rush(tmp_path, [EXCLUSIVE["filelock adapter"], CARELESS], seconds=0.5)
+    assert overlaps > 0
