@@ -106,11 +106,10 @@ def _until_stopped(awaited: Awaited, attempt: Callable[[], bool], patience: Pati
     return turn if patience.is_cancelled is None else _looking(turn, patience.is_cancelled, patience.interval)
 
 
-def _turn(awaited: Awaited, attempt: Callable[[], bool], patience: Patience, looks_behind: bool = True) -> Steps[bool]:
+def _turn(awaited: Awaited, attempt: Callable[[], bool], patience: Patience) -> Steps[bool]:
     hold = None
     try:
-        steps = queueing(awaited.queue(), patience.left())
-        hold = yield from (_looking(steps, attempt, LOOK_BEHIND) if looks_behind else steps)
+        hold = yield from _looking(queueing(awaited.queue(), patience.left()), attempt, LOOK_BEHIND)
         if hold is None:
             return True
     except pylock.LockTimeout:

@@ -376,3 +376,17 @@ def test_readers_who_come_and_go_do_not_keep_a_writer_out(tmp_path: Path, kind: 
             reader.tell("rush", 30)
         time.sleep(0.2)
         filelock.ReadWriteLock(tmp_path / "x.lock").acquire_write(timeout=20)
+
+
+def test_reader_comes_after_a_writer_who_waits(tmp_path: Path) -> None:
+    with parties(tmp_path, [READERS["filelock"]]) as (reader,):
+        assert reader.ask("take", 10)
+        writer, comer = (filelock.ReadWriteLock(tmp_path / "x.lock", is_singleton=False) for _ in range(2))
+        waiter = start(lambda: writer.acquire_write(timeout=50) and writer.release())
+        with pytest.raises(filelock.Timeout):
+            comer.acquire_read(timeout=0.02)
+        reader.ask("release")
+        let_go(waiter)
+        comer.acquire_read(timeout=20)
+        with comer.read_lock(timeout=20):  # inside already, whoever waits
+            comer.release()
