@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pylock
 
+from ..directories import _own_path_or_none, default_path
 from ..fronts import drive, drive_async
 
 if TYPE_CHECKING:
     from ..fronts import Steps
 
-__all__ = ["drive", "drive_async", "queueing"]
+__all__ = ["drive", "drive_async", "has_queues", "queueing"]
+
+_own_paths: dict[int, str | None] = {}
+"""By user; to ask the password database may take longer than a lock."""
 
 
 def queueing(lock: pylock.Lock, timeout: float | None) -> Steps[pylock.Hold]:
     """Acquire the lock, in steps that `drive` or `drive_async` takes. Raises as `Lock.acquire`."""
     return lock._acquiring(timeout, True, pylock.LockTimeout)
+
+
+def has_queues() -> bool:
+    """Whether the default directory is there; who only asks does not make it. Raises ValueError."""
+    path = default_path() or _own_path(os.geteuid())
+    return path is not None and os.path.isdir(path)
+
+
+def _own_path(user: int) -> str | None:
+    if user not in _own_paths:
+        _own_paths[user] = _own_path_or_none()
+    return _own_paths[user]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pylock
 
-from .core import drive, drive_async, queueing
+from .core import drive, drive_async, has_queues, queueing
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def awaited_at(fd: int) -> Awaited:
 def others_wait(status: os.stat_result) -> bool:
     """Whether somebody came before to wait for the file; who can wait should not try then."""
     try:
-        return pylock.lock(_queue_name(status)).locked()
+        return has_queues() and pylock.lock(_queue_name(status)).locked()
     except _NO_QUEUE:
         return False
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contender import until
+from contender import ROOT, until
 
 import pylock
 from pylock.compat import filelock, portalocker, turns, watching
@@ -390,3 +392,19 @@ def test_reader_comes_after_a_writer_who_waits(tmp_path: Path) -> None:
         comer.acquire_read(timeout=20)
         with comer.read_lock(timeout=20):  # inside already, whoever waits
             comer.release()
+
+
+def test_free_lock_leaves_the_directory_of_queues_unmade(path: str, tmp_path: Path) -> None:
+    """As nobody has waited there yet."""
+    program = (
+        "import os, pwd, sys; user = pwd.getpwuid(os.geteuid())\n"
+        "pwd.getpwuid = lambda uid: pwd.struct_passwd([*user[:5], sys.argv[2], user[6]])\n"
+        "from pylock.compat import filelock, portalocker\n"
+        "for lock in (filelock.FileLock(sys.argv[1]), portalocker.Lock(sys.argv[1])):\n"
+        "    lock.acquire(); lock.release()"
+    )
+    environment = {"PYTHONPATH": str(ROOT)}
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run([sys.executable, "-c", program, path, str(home)], env=environment, check=True)
+    assert os.listdir(home) == []
