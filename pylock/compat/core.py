@@ -13,7 +13,7 @@ from ..fronts import drive, drive_async
 if TYPE_CHECKING:
     from ..fronts import Steps
 
-__all__ = ["drive", "drive_async", "has_queues", "queueing"]
+__all__ = ["drive", "drive_async", "file_of", "has_queues", "queueing"]
 
 _own_paths: dict[int, str | None] = {}
 """By user; to ask the password database may take longer than a lock."""
@@ -22,6 +22,11 @@ _own_paths: dict[int, str | None] = {}
 def queueing(lock: pylock.Lock, timeout: float | None) -> Steps[pylock.Hold]:
     """Acquire the lock, in steps that `drive` or `drive_async` takes. Raises as `Lock.acquire`."""
     return lock._acquiring(timeout, True, pylock.LockTimeout)
+
+
+def file_of(lock: pylock.Lock) -> str:
+    """Return the path of the lock file."""
+    return lock._request.path
 
 
 def has_queues() -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pylock
 
-from .core import drive, drive_async, has_queues, queueing
+from .core import drive, drive_async, file_of, has_queues, queueing
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ def awaited_at(fd: int) -> Awaited:
 
 
 def others_wait(status: os.stat_result) -> bool:
-    """Whether somebody came before to wait for the file; who can wait should not try then."""
+    """Whether somebody came before to wait for the file; who can wait should not try then.
+
+    The next in turn looks at the file once more, as it watches the file of the queue for being opened and closed here.
+    """
     try:
         return has_queues() and pylock.lock(_queue_name(status)).locked()
     except _NO_QUEUE:
@@ -108,16 +111,19 @@ def _until_stopped(awaited: Awaited, attempt: Callable[[], bool], patience: Pati
 
 def _turn(awaited: Awaited, attempt: Callable[[], bool], patience: Patience) -> Steps[bool]:
     hold = None
+    paths = awaited.paths
     try:
-        hold = yield from _looking(queueing(awaited.queue(), patience.left()), attempt, LOOK_BEHIND)
+        queue = awaited.queue()
+        hold = yield from _looking(queueing(queue, patience.left()), attempt, LOOK_BEHIND)
         if hold is None:
             return True
+        paths = *paths, file_of(queue)
     except pylock.LockTimeout:
         return False
     except _NO_QUEUE:
         pass
     try:
-        return (yield from _at_the_file(awaited, attempt, patience))
+        return (yield from _at_the_file(awaited._replace(paths=paths), attempt, patience))
     finally:
         _leave(hold)
 

@@ -96,6 +96,15 @@ def holder_of(status: os.stat_result) -> int | None:
     return None
 
 
+def is_held_through(fd: int) -> bool:
+    """Whether the open file has a flock(2). Source: proc_pid_fdinfo(5)."""
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+            return any(line.startswith("lock:") and "FLOCK" in line for line in file)
+    except OSError:
+        return False
+
+
 def described(pid: int) -> str:
     """Say who that is, for a message."""
     try:

@@ -20,10 +20,10 @@ MODULES = [
 ]  # fmt: skip
 OTHERS = {
     "filelock": {"AsyncFileLock", "AsyncReadWriteLock", "AsyncUnixFileLock", "FileLock", "ReadWriteLock",
-                 "UnixFileLock", "lock_descriptor", "asyncio"},
+                 "UnixFileLock", "lock_descriptor", "unlock_descriptor", "asyncio"},
     "filelock.asyncio": {"AsyncUnixFileLock"},
     "portalocker": {"BoundedSemaphore", "Lock", "NamedBoundedSemaphore", "PidFileLock", "RLock", "TemporaryFileLock",
-                    "lock", "utils"},
+                    "lock", "unlock", "utils"},
     "portalocker.utils": {"BoundedSemaphore", "Lock", "NamedBoundedSemaphore", "PidFileLock", "RLock",
                           "TemporaryFileLock"},
 }  # fmt: skip

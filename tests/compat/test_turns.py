@@ -24,8 +24,8 @@ from .parties import EXCLUSIVE, READERS, SEMAPHORES, WRITERS, Party, parties
 
 LONG = 60.0
 """Seconds between two looks of who is to be woken: longer than any test."""
-CLOSES = [kind for kind in EXCLUSIVE.values() if not kind.endswith(":lock")]
-"""Who closes the file when it lets go."""
+TELLS = [kind for kind in EXCLUSIVE.values() if kind != EXCLUSIVE["portalocker.lock"]]
+"""Who closes the file when it lets go, or says so."""
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ WAITERS = [take_file_lock, take_async, take_open_file]
 
 
 @pytest.mark.parametrize("take", WAITERS)
-@pytest.mark.parametrize("kind", CLOSES)
+@pytest.mark.parametrize("kind", TELLS)
 def test_release_wakes_who_waits_whoever_lets_go(
     tmp_path: Path, path: str, kind: str, take: Callable[..., Any]
 ) -> None:
@@ -119,6 +119,36 @@ def test_unlock_that_leaves_the_file_open_is_noticed_after_an_interval(
         assert holder.ask("take", 10)
         waiter = start(lambda: take(path, interval=0.05))
         holder.ask("release")
+        let_go(waiter)
+
+
+def test_unlocked_descriptor_wakes_who_waits(path: str) -> None:
+    with open(path, "a") as file:
+        filelock.lock_descriptor(file.fileno())
+        waiter = start(lambda: take_open_file(path))
+        filelock.unlock_descriptor(file.fileno())
+        let_go(waiter)
+
+
+def test_who_locks_an_open_file_comes_after_those_who_wait(stranger: Party, path: str) -> None:
+    with open(path, "a") as file:
+        first = start(lambda: take_file_lock(path))
+        second = start(lambda: portalocker.lock(file, portalocker.LOCK_EX))
+        stranger.ask("release")
+        lock = first.result(20)
+        assert not second.done()
+        lock.release()
+        second.result(20)
+
+
+def test_who_shares_becomes_the_only_one_although_another_waits_for_that(path: str) -> None:
+    """The waiter waits for the shared lock, which is given up as flock(2) says."""
+    with open(path, "a") as file:
+        portalocker.lock(file, portalocker.LOCK_SH)
+        waiter = start(lambda: take_file_lock(path))
+        portalocker.lock(file, portalocker.LOCK_EX)
+        assert not waiter.done()
+        portalocker.unlock(file)
         let_go(waiter)
 
 

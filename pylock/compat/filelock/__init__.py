@@ -2,8 +2,9 @@
 
     from pylock.compat.filelock import FileLock, Timeout
 
-It is filelock's own, of which `FileLock`, `AsyncFileLock`, `ReadWriteLock`, `AsyncReadWriteLock` and `lock_descriptor`
-wait in another way. Programs on filelock itself are excluded. What differs and why: docs/how-to/from-filelock.md.
+It is filelock's own, of which `FileLock`, `AsyncFileLock`, `ReadWriteLock`, `AsyncReadWriteLock`, `lock_descriptor` and
+`unlock_descriptor` wait and wake in another way. Programs on filelock itself are excluded. What differs and why:
+docs/how-to/from-filelock.md.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ except ImportError as error:
 
     raise absent("filelock", "4.3.1", error) from error
 
-from .locks import FileLock, UnixFileLock, lock_descriptor
+from .locks import FileLock, UnixFileLock, lock_descriptor, unlock_descriptor
 from .version import version as version
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
         Timeout,
         WindowsFileLock,
         has_fcntl,
-        unlock_descriptor,
     )  # fmt: skip
 
     from . import asyncio

@@ -95,8 +95,8 @@ class Waiting:
 class UnixFileLock(filelock.UnixFileLock):
     """filelock's own `FileLock`; it is woken when its turn has come, whoever lets go.
 
-    ``poll_interval`` is how late at most a release is noticed that the kernel does not tell: one without a close, or
-    on another host.
+    ``poll_interval`` is how late at most a release is noticed that nobody tells: on another host, or by a program on
+    filelock itself that leaves the file open.
     """
 
     def _poll_until_acquired(self, wait: AcquireWait) -> None:
@@ -163,6 +163,12 @@ def lock_descriptor(fd: int, *, blocking: bool = True, poll_interval: float = 0.
         return filelock.lock_descriptor(fd, blocking=False)
 
     return attempt() or wait(awaited_at(fd), attempt, Patience(None, poll_interval))
+
+
+def unlock_descriptor(fd: int) -> None:
+    """filelock's own; the next in turn is woken, although the file stays open."""
+    filelock.unlock_descriptor(fd)
+    others_wait(os.fstat(fd))
 
 
 def _is_interval(seconds: object) -> bool:

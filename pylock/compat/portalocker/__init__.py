@@ -2,8 +2,8 @@
 
     from pylock.compat import portalocker
 
-It is portalocker's own, of which the locks and `lock` wait in another way. Programs on portalocker itself are
-excluded. What differs and why: docs/how-to/from-portalocker.md.
+It is portalocker's own, of which the locks, `lock` and `unlock` wait and wake in another way. Programs on portalocker
+itself are excluded. What differs and why: docs/how-to/from-portalocker.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ except ImportError as error:
 
     raise absent("portalocker", "4.4.2", error) from error
 
-from .flocking import lock
+from .flocking import lock, unlock
 from .utils import BoundedSemaphore, Lock, NamedBoundedSemaphore, PidFileLock, RLock, TemporaryFileLock
 
 if not TYPE_CHECKING:

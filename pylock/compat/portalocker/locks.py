@@ -29,8 +29,8 @@ SHORTEST_PAUSE = 0.001
 class Lock(utils.Lock[IOT]):
     """portalocker's own; it is woken when its turn has come, whoever lets go.
 
-    ``check_interval`` is how late at most a release is noticed that the kernel does not tell: one without a close, or
-    on another host.
+    ``check_interval`` is how late at most a release is noticed that nobody tells: on another host, or by a program on
+    portalocker itself that leaves the file open.
     """
 
     _awaited: IOT | None = None
