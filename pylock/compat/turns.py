@@ -29,6 +29,8 @@ FIRST_PAUSE = 0.001
 """Seconds to the second look after something happened at the file: the kernel tells of a close just before it unlocks.
 Each further pause is `_GROWTH` times as long."""
 _GROWTH = 4
+_LONGEST_PAUSE = 3600.0
+"""However long the interval is: poll(2) counts milliseconds in an int."""
 LOOK_BEHIND = 5.0
 """Seconds between two looks of those further back, for a first who was stopped or does not get on."""
 
@@ -113,16 +115,16 @@ def _turn(awaited: Awaited, attempt: Callable[[], bool], patience: Patience) -> 
     hold = None
     paths = awaited.paths
     try:
-        queue = awaited.queue()
-        hold = yield from _looking(queueing(queue, patience.left()), attempt, LOOK_BEHIND)
-        if hold is None:
-            return True
-        paths = *paths, file_of(queue)
-    except pylock.LockTimeout:
-        return False
-    except _NO_QUEUE:
-        pass
-    try:
+        try:
+            queue = awaited.queue()
+            hold = yield from _looking(queueing(queue, patience.left()), attempt, LOOK_BEHIND)
+            if hold is None:
+                return True
+            paths = *paths, file_of(queue)
+        except pylock.LockTimeout:
+            return False
+        except _NO_QUEUE:
+            pass
         return (yield from _at_the_file(awaited._replace(paths=paths), attempt, patience))
     finally:
         _leave(hold)
@@ -141,7 +143,8 @@ def _leave(hold: pylock.Hold | None) -> None:
 
 
 def _at_the_file(awaited: Awaited, attempt: Callable[[], bool], patience: Patience) -> Steps[bool]:
-    pause = FIRST_PAUSE if awaited.noisy else patience.interval
+    longest = min(patience.interval, _LONGEST_PAUSE)
+    pause = FIRST_PAUSE if awaited.noisy else longest
     with Watch(awaited.paths) as watch:
         while not attempt():
             left = patience.left()
@@ -154,7 +157,7 @@ def _at_the_file(awaited: Awaited, attempt: Callable[[], bool], patience: Patien
                 watch.drain()
                 pause = FIRST_PAUSE
             else:
-                pause = min(pause * _GROWTH, patience.interval)
+                pause = min(pause * _GROWTH, longest)
     return True
 
 

@@ -22,8 +22,8 @@ from pylock.compat import filelock, portalocker, turns, watching
 
 from .parties import EXCLUSIVE, READERS, SEMAPHORES, WRITERS, Party, parties
 
-LONG = 60.0
-"""Seconds between two looks of who is to be woken: longer than any test."""
+LONG = threading.TIMEOUT_MAX
+"""Seconds between two looks of who is to be woken: the longest that the packages take."""
 TELLS = [kind for kind in EXCLUSIVE.values() if kind != EXCLUSIVE["portalocker.lock"]]
 """Who closes the file when it lets go, or says so."""
 
