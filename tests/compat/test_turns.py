@@ -50,15 +50,34 @@ def standing() -> int:
     return sum(len(state.holders) + len(state.waiters) for state in queue())
 
 
-def start(call: Callable[[], Any]) -> Future[Any]:
-    """Begin a call that has to wait, and return once it does."""
+def start(call: Callable[[], Any], settles: bool = True) -> Future[Any]:
+    """Begin a call that has to wait, and return once it does, and as a rule sleeps until something happens."""
     before = standing()
+    threads = list[int]()
+
+    def run() -> Any:
+        threads.append(threading.get_native_id())
+        return call()
+
     pool = ThreadPoolExecutor(1)
-    future = pool.submit(call)
+    future = pool.submit(run)
     pool.shutdown(wait=False)
     until(lambda: standing() > before or future.done())
+    until(lambda: not settles or rests(threads[0]) or future.done())
     assert not future.done()
     return future
+
+
+def rests(thread: int) -> bool:
+    """Whether the thread does not run for a moment."""
+
+    def switches() -> list[str]:
+        status = Path(f"/proc/self/task/{thread}/status").read_text().splitlines()
+        return [line for line in status if "ctxt_switches" in line]
+
+    before = switches()
+    time.sleep(0.02)
+    return switches() == before
 
 
 def take_file_lock(path: str, interval: float = LONG) -> Any:
@@ -111,13 +130,19 @@ def test_end_of_the_holder_wakes_who_waits(stranger: Party, path: str, take: Cal
     let_go(waiter)
 
 
+def test_who_waits_for_ever_is_woken(stranger: Party, path: str) -> None:
+    waiter = start(lambda: filelock.FileLock(path, thread_local=False).acquire(poll_interval=LONG).lock)
+    stranger.ask("release")
+    let_go(waiter)
+
+
 @pytest.mark.parametrize("take", WAITERS)
 def test_unlock_that_leaves_the_file_open_is_noticed_after_an_interval(
     tmp_path: Path, path: str, take: Callable[..., Any]
 ) -> None:
     with parties(tmp_path, [EXCLUSIVE["portalocker.lock"]]) as (holder,):
         assert holder.ask("take", 10)
-        waiter = start(lambda: take(path, interval=0.05))
+        waiter = start(lambda: take(path, interval=0.05), settles=False)
         holder.ask("release")
         let_go(waiter)
 
@@ -130,15 +155,11 @@ def test_unlocked_descriptor_wakes_who_waits(path: str) -> None:
         let_go(waiter)
 
 
-def test_who_locks_an_open_file_comes_after_those_who_wait(stranger: Party, path: str) -> None:
+def test_who_locks_an_open_file_comes_after_those_who_wait(path: str) -> None:
     with open(path, "a") as file:
-        first = start(lambda: take_file_lock(path))
-        second = start(lambda: portalocker.lock(file, portalocker.LOCK_EX))
-        stranger.ask("release")
-        lock = first.result(20)
-        assert not second.done()
-        lock.release()
-        second.result(20)
+        with turns.turn_of(turns.awaited_at(file.fileno())):
+            waiter = start(lambda: portalocker.lock(file, portalocker.LOCK_EX))
+        waiter.result(20)
 
 
 def test_who_shares_becomes_the_only_one_although_another_waits_for_that(path: str) -> None:
@@ -256,7 +277,7 @@ def test_where_nothing_can_be_watched_it_looks_every_interval(
 
     monkeypatch.setattr(watching, "_start_watching", refuse)
     monkeypatch.setattr(watching, "_idle", [])
-    waiter = start(lambda: take(path, interval=0.01))
+    waiter = start(lambda: take(path, interval=0.01), settles=False)
     stranger.ask("release")
     let_go(waiter)
 
