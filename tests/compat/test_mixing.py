@@ -71,7 +71,7 @@ def test_semaphore_has_as_many_places_whoever_takes_them(tmp_path: Path, kinds: 
     ids=["file", "database", "semaphore"],
 )
 def test_nobody_meets_another_inside_who_should_not_be_there(tmp_path: Path, kinds: list[str]) -> None:
-    inside, overlaps = rush(tmp_path, kinds, seconds=1.5)
+    inside, overlaps = rush(tmp_path, kinds, seconds=0.8)
     assert overlaps == 0
     assert sum(inside) > 50
 
