@@ -17,12 +17,9 @@ def stand_in(package: str) -> None:
     if package not in _OWN_SUBMODULES:
         raise ValueError(f"{package!r} has no adapter here; there are {', '.join(_OWN_SUBMODULES)}")
     adapter = import_module(f"{__package__}.{package}")
-    real = sys.modules[package]
-    if real is adapter:
+    if sys.modules[package] is adapter:
         return
-    for name in adapter.__all__:  # what is loaded later would find the adapter where it looks for the package
-        getattr(adapter, name)
     for name in _OWN_SUBMODULES[package]:
         sys.modules[f"{package}.{name}"] = import_module(f".{name}", adapter.__name__)
-    adapter.__path__ = [*adapter.__path__, *real.__path__]
+    adapter.__path__ = [*adapter.__path__, *sys.modules[package].__path__]
     sys.modules[package] = adapter

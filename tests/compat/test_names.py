@@ -132,6 +132,30 @@ def test_rest_of_the_package_is_in_the_adapter_that_stands_in() -> None:
     assert told == "True\n"
 
 
+@pytest.mark.parametrize(
+    ("package", "line"),
+    [
+        ("filelock", "from pylock.compat.filelock import *"),
+        ("filelock", "import sys, pylock.compat.filelock as ours; sys.modules[__name__] = ours"),
+        ("portalocker", "from pylock.compat.portalocker import *; from pylock.compat.portalocker import utils"),
+        ("portalocker", "import sys, pylock.compat.portalocker as ours; sys.modules[__name__] = ours"),
+    ],
+)
+def test_module_before_the_package_on_the_path_may_be_the_adapter(tmp_path: Path, package: str, line: str) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(line)
+    uses = {
+        "filelock": "filelock.FileLock, filelock.AsyncFileLock, filelock.ReadWriteLock, filelock.AsyncReadWriteLock",
+        "portalocker": "portalocker.Lock, portalocker.lock, portalocker.utils.PidFileLock",
+    }
+    submodule = {"filelock": "filelock.version", "portalocker": "portalocker.exceptions"}[package]
+    told = output(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {package}, {submodule}\n"
+        f"for each in ({uses[package]}): print(each.__module__)"
+    )
+    assert {line.rpartition(".")[0] for line in told.splitlines()} == {f"pylock.compat.{package}"}, told
+
+
 def test_nothing_else_can_be_stood_in_for() -> None:
     from pylock.compat.stand_in import stand_in
 

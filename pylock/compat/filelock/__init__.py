@@ -12,20 +12,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-try:
-    import filelock
-    from filelock import AcquireWait, __version__
-except ImportError as error:
-    from ..absent import absent
-
-    raise absent("filelock", "4.3.1", error) from error
-
+from ..real import filelock
 from .locks import FileLock, UnixFileLock, lock_descriptor, unlock_descriptor
 from .version import version as version
 
 if TYPE_CHECKING:
     from filelock import (
         AcquireReturnProxy,
+        AcquireWait,
         AsyncAcquireReadWriteReturnProxy,
         AsyncAcquireReturnProxy,
         AsyncAcquireSoftReadWriteReturnProxy,
@@ -61,6 +55,7 @@ if TYPE_CHECKING:
         StrictSoftFileLock,
         Timeout,
         WindowsFileLock,
+        __version__,
         has_fcntl,
     )  # fmt: skip
 

@@ -9,8 +9,7 @@ from threading import TIMEOUT_MAX
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-import filelock
-
+from ..real import filelock
 from ..turns import Awaited, Patience, awaited_at, others_wait, wait
 from ..watching import close_noted, described, give_away, holder_of, open_noted
 

@@ -6,9 +6,7 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import filelock
-from filelock._core import resolve_read_write_timeout
-
+from ..real import filelock
 from ..turns import Awaited, Patience, others_wait, wait
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class ReadWriteLock(filelock.ReadWriteLock):
         holder: int | None = None,
         cancel_check: Callable[[], bool] | None = None,
     ) -> filelock.AcquireReturnProxy[ReadWriteLock]:
-        seconds = resolve_read_write_timeout(timeout, blocking=blocking)
+        seconds = filelock._core.resolve_read_write_timeout(timeout, blocking=blocking)
 
         def attempt(seconds: float = 0.0) -> filelock.AcquireReturnProxy[ReadWriteLock]:
             return super(ReadWriteLock, self)._acquire(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import filelock
-import filelock.asyncio
-from filelock import AcquireWait
-
+from ..real import filelock
 from ..turns import wait_async
 from .locks import UnixFileLock
 
@@ -27,7 +24,9 @@ class AsyncUnixFileLock(UnixFileLock, filelock.asyncio.AsyncUnixFileLock):
         poll_interval: float,
         start_time: float,
     ) -> None:
-        with self._while_waiting(AcquireWait(blocking, cancel_check, timeout, poll_interval, start_time)) as waiting:
+        with self._while_waiting(
+            filelock.AcquireWait(blocking, cancel_check, timeout, poll_interval, start_time)
+        ) as waiting:
             await super()._async_poll_until_acquired(
                 blocking=blocking, cancel_check=waiting.is_cancelled, timeout=timeout, poll_interval=poll_interval,
                 start_time=start_time,

@@ -11,8 +11,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-try:
-    import portalocker as _real
+from ..real import portalocker as _real
+from . import utils as utils
+from .flocking import lock, unlock
+from .utils import BoundedSemaphore, Lock, NamedBoundedSemaphore, PidFileLock, RLock, TemporaryFileLock
+
+if TYPE_CHECKING:
     from portalocker import (
         LOCK_EX,
         LOCK_NB,
@@ -24,32 +28,14 @@ try:
         LockLostError,
         RedisLock,
         open_atomic,
-        unlock,
     )  # fmt: skip
-    from portalocker import __about__ as __about__
     from portalocker import __author__ as __author__
-    from portalocker import __description__ as __description__
     from portalocker import __email__ as __email__
-    from portalocker import __package_name__ as __package_name__
     from portalocker import __url__ as __url__
     from portalocker import __version__ as __version__
     from portalocker import constants as constants
     from portalocker import exceptions as exceptions
     from portalocker import types as types
-
-    from . import utils as utils
-except ImportError as error:
-    from ..absent import absent
-
-    raise absent("portalocker", "4.4.2", error) from error
-
-from .flocking import lock, unlock
-from .utils import BoundedSemaphore, Lock, NamedBoundedSemaphore, PidFileLock, RLock, TemporaryFileLock
-
-if not TYPE_CHECKING:
-    portalocker = _real.portalocker
-    for _name in ("__about__", "constants", "exceptions", "portalocker", "types"):
-        sys.modules[f"{__name__}.{_name}"] = getattr(_real, _name)
 
 __all__ = [
     "LOCK_EX",
@@ -71,3 +57,14 @@ __all__ = [
     "open_atomic",
     "unlock",
 ]  # fmt: skip
+
+for _name in ("__about__", "constants", "exceptions", "portalocker", "types"):
+    sys.modules[f"{__name__}.{_name}"] = getattr(_real, _name)
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_real, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(_real)})

@@ -6,20 +6,21 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-import portalocker
-import portalocker.portalocker as primitives
-from portalocker.constants import LockFlags
-
+from ..real import portalocker
 from ..turns import awaited_at, others_wait, turn_of
 from ..watching import is_held_through
 
 if TYPE_CHECKING:
+    from portalocker import LockFlags
     from portalocker.types import FileArgument
+
+primitives = portalocker.portalocker
+_FOR_EVER = portalocker.LOCK_SH, portalocker.LOCK_EX
 
 
 def lock(file: FileArgument, flags: LockFlags) -> None:
     """portalocker's own; who waits for ever does so in turn, and the next in turn in the kernel, which wakes it."""
-    if flags not in (LockFlags.SHARED, LockFlags.EXCLUSIVE) or primitives.LOCKER is not fcntl.flock:
+    if flags not in _FOR_EVER or primitives.LOCKER is not fcntl.flock:
         primitives.lock(file, flags)
     elif not _takes(file, flags):
         with turn_of(awaited_at(_descriptor(file))):
@@ -38,7 +39,7 @@ def _takes(file: FileArgument, flags: LockFlags) -> bool:
     if _others_wait(fd) and not is_held_through(fd):
         return False
     try:
-        primitives.lock(file, flags | LockFlags.NON_BLOCKING)
+        primitives.lock(file, flags | portalocker.LOCK_NB)
     except portalocker.AlreadyLocked:
         return False
     return True

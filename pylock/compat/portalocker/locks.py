@@ -9,10 +9,7 @@ from math import inf
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
-from portalocker import exceptions, utils
-from portalocker.constants import LockFlags
-from portalocker.utils import IOT, LockBase, coalesce
-
+from ..real import portalocker
 from ..turns import Awaited, Patience, awaited_at, others_wait, wait
 from ..watching import holder_of
 from .flocking import lock as take
@@ -20,7 +17,12 @@ from .flocking import lock as take
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from portalocker import exceptions, utils
     from portalocker.types import Filename
+    from portalocker.utils import IOT, LockBase, coalesce
+else:
+    exceptions, utils = portalocker.exceptions, portalocker.utils
+    IOT, LockBase, coalesce = utils.IOT, utils.LockBase, utils.coalesce
 
 SHORTEST_PAUSE = 0.001
 """Of portalocker, in seconds, whatever interval it is asked for."""
@@ -59,7 +61,7 @@ class Lock(utils.Lock[IOT]):
 
     def _get_lock(self, fh: IOT) -> IOT:
         self._awaited = fh
-        if not self.flags & LockFlags.NON_BLOCKING:
+        if not self.flags & portalocker.LOCK_NB:
             take(fh, self.flags)
             return fh
         status = os.fstat(fh.fileno())

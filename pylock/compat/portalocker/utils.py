@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from portalocker import utils
+from ..real import portalocker as _real
 
 if TYPE_CHECKING:
     from portalocker import BoundedSemaphore as BoundedSemaphore
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from portalocker import PidFileLock as PidFileLock
     from portalocker import RLock as RLock
     from portalocker import TemporaryFileLock as TemporaryFileLock
+    from portalocker import utils
     from portalocker.utils import DEFAULT_CHECK_INTERVAL as DEFAULT_CHECK_INTERVAL
     from portalocker.utils import DEFAULT_FAIL_WHEN_LOCKED as DEFAULT_FAIL_WHEN_LOCKED
     from portalocker.utils import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from portalocker.utils import coalesce as coalesce
     from portalocker.utils import open_atomic as open_atomic
 else:
+    utils = _real.utils
     from .locks import BoundedSemaphore as BoundedSemaphore
     from .locks import Lock as Lock
     from .locks import NamedBoundedSemaphore as NamedBoundedSemaphore
