@@ -32,6 +32,7 @@ upgrade: ## renew tests/requirements.txt from the newest versions
 
 soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
+	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT)

@@ -165,7 +165,7 @@ def default_path() -> str | None:
 
 def is_default(path: str) -> bool:
     """Whether this is the directory of those who name none."""
-    return path == (default_path() or _own_path_or_none())
+    return path == (default_path() or own_path_or_none())
 
 
 def _own_path() -> str:
@@ -185,7 +185,7 @@ def _own_path() -> str:
 
 
 def _look_at(path: str) -> Directory:
-    own = path.endswith(_OWN) and path == _own_path_or_none()
+    own = path.endswith(_OWN) and path == own_path_or_none()
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
@@ -224,7 +224,7 @@ def _is_of_this_host(device: int) -> bool:
     return line.partition(b" - ")[2].partition(b" ")[0] in _DISKLESS
 
 
-def _own_path_or_none() -> str | None:
+def own_path_or_none() -> str | None:
     try:
         return _own_path()
     except LockError:

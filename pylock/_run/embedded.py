@@ -205,14 +205,14 @@ class _Relay:
             for number in signal.valid_signals():
                 handler = signal.getsignal(number)
                 if number == signal.SIGCHLD and handler is signal.SIG_IGN:
-                    self._replace(number, signal.SIG_DFL)
+                    self._install(number, signal.SIG_DFL)
                 elif number in FORWARDED | self._ignored and handler not in (signal.SIG_IGN, None):
-                    self._replace(number, self._take)
+                    self._install(number, self._take)
                 elif callable(handler):
-                    self._replace(number, self._guarded(handler))
+                    self._install(number, self._guarded(handler))
         return self
 
-    def _replace(self, number: int, handler: Any) -> None:
+    def _install(self, number: int, handler: Any) -> None:
         try:
             self._before[number] = signal.signal(number, handler)
         except ValueError:  # the main thread of a subinterpreter, which cannot have handlers
