@@ -9,7 +9,7 @@ from time import sleep
 from .._errors import explained
 from .bytemap import END, GATE
 from .byterange import find, let_go, read_lock, try_lock, unlock, write_lock
-from .descriptors import close, drop, open_noted
+from .descriptors import close, drop, give_mode, open_noted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def create(path: str, directory: Directory) -> None:
             close(open_noted(path, _OPEN | os.O_CREAT))
         return
     try:
-        os.fchmod(fd, directory.file_mode)
+        give_mode(fd, directory.file_mode)
     except PermissionError:  # some mounts have no modes to change
         pass
     finally:
