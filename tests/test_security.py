@@ -7,11 +7,14 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import environment
 from contender import ROOT, Contender
+from kernel import replaced
 
 import pylock
 
@@ -71,3 +74,120 @@ def test_systemd_tmpfiles_removes_neither_lock_files_nor_bells(
         contenders().start_acquiring("x")
         subprocess.run(["systemd-tmpfiles", "--clean", str(settings)], check=True, capture_output=True)
         assert {path.name for path in directory.iterdir()} == {"x.lock", "x.lock.0"}
+
+
+# What others put in the place of a bell, each at the moment that is the best for them
+
+
+def after(function: Callable[..., Any], path: Path, then: Callable[[], object]) -> Callable[..., Any]:
+    """The function, and behind its first call for that path what an attacker does."""
+    waits = True
+
+    def call(name: str, *arguments: Any) -> Any:
+        nonlocal waits
+        result = function(name, *arguments)
+        if waits and name == str(path):
+            waits = False
+            then()
+        return result
+
+    return call
+
+
+def wait_in_vain() -> None:
+    hold = pylock.lock("x").acquire()
+    with pytest.raises(pylock.LockTimeout):
+        pylock.lock("x", timeout=0.02).acquire()
+    hold.release()
+
+
+@pytest.fixture
+def bell(directory: Path) -> Path:
+    """Where the first who waits for the lock hangs its bell, in a directory that a group shares."""
+    directory.chmod(0o2775)
+    return directory / "x.lock.0"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("private key")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("moment", ["mkfifo", "open"])
+@pytest.mark.parametrize("link", ["symlink", "link"])
+def test_file_that_is_put_in_the_place_of_a_bell_keeps_its_mode_and_its_text(
+    moment: str, link: str, bell: Path, secret: Path
+) -> None:
+    def put() -> None:
+        bell.unlink()
+        getattr(os, link)(secret, bell)
+
+    with replaced(os, moment, after(getattr(os, moment), bell, put)):
+        wait_in_vain()
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert secret.read_text() == "private key"
+
+
+def test_fifo_of_our_own_that_others_linked_as_a_bell_keeps_its_mode(bell: Path, tmp_path: Path) -> None:
+    """Such a link can be made where fs.protected_hardlinks is 0; here it is gone again as soon as it is open."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o600)
+    os.link(fifo, bell)
+    with replaced(os, "open", after(os.open, bell, bell.unlink)):
+        wait_in_vain()
+    assert stat.S_IMODE(fifo.stat().st_mode) == 0o600
+
+
+def test_root_writes_into_no_file_that_the_owner_of_a_private_directory_put_for_a_bell(
+    directory: Path, bell: Path, secret: Path, contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)  # the directory is of somebody else
+    with pylock.lock("x"):
+        waiter = contenders()
+        waiter.start_acquiring("x")
+        bell.unlink()
+        os.link(secret, bell)
+    assert isinstance(waiter.answer(), int)
+    assert secret.read_text() == "private key"
+
+
+# What the kernel or a file server refuses
+
+
+def disbelieving(made_by_others: bool) -> Callable[..., int]:
+    """``os.open`` on a host that believes that a file is not there until it asks for it to be made.
+
+    A file that others just made is another user's in a sticky directory, where O_CREAT is refused when it was found.
+    Source: proc_sys_fs(5), protected_regular.
+    """
+    real, absent = os.open, True
+
+    def open_(path: str, flags: int, *mode: int) -> int:
+        nonlocal absent
+        if flags & os.O_EXCL:
+            if made_by_others:
+                os.close(real(path, flags, *mode))
+            raise FileExistsError(17, "somebody else just made it", path)
+        if absent and not flags & os.O_CREAT:
+            raise FileNotFoundError(2, "so this host believes", path)
+        absent = False
+        if flags & os.O_CREAT and made_by_others:
+            raise PermissionError(13, "another user's", path)
+        return real(path, flags, *mode)
+
+    return open_
+
+
+def test_file_that_is_gone_again_when_the_server_is_asked_is_made_for_all_who_use_it(remote: Path) -> None:
+    with replaced(os, "open", disbelieving(made_by_others=False)):
+        pylock.lock("x").acquire_nowait().release()
+    assert stat.S_IMODE((remote / "x.lock").stat().st_mode) == 0o600 | stat.S_ISVTX
+
+
+def test_another_users_file_in_a_sticky_directory_is_found_on_a_server_too(remote: Path) -> None:
+    with replaced(os, "open", disbelieving(made_by_others=True)):
+        pylock.lock("x").acquire_nowait().release()

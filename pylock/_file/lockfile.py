@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT, ESTALE
+from stat import S_ISVTX
 from time import sleep
 
 from .._errors import explained
@@ -58,8 +59,7 @@ def create(path: str, directory: Directory) -> None:
         fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         if directory.remote:
-            # This host may go on believing that the file is not there; O_CREAT makes it ask the server.
-            close(open_noted(path, _OPEN | os.O_CREAT))
+            _ask_the_server_for(path, directory.file_mode)
         return
     try:
         give_mode(fd, directory.file_mode)
@@ -67,6 +67,18 @@ def create(path: str, directory: Directory) -> None:
         pass
     finally:
         close(fd)
+
+
+def _ask_the_server_for(path: str, mode: int) -> None:
+    """Make this host notice the file, which it may go on believing not to be there: O_CREAT asks the server.
+
+    Made anew if it has gone again, and then with what umask leaves of the mode: what was perhaps made by somebody else
+    is not to be changed.
+    """
+    try:
+        close(open_noted(path, _OPEN | os.O_CREAT, mode | S_ISVTX))
+    except PermissionError:  # another user's in a sticky directory (protected_regular): it was found, and refused
+        pass
 
 
 def _is_being_made(path: str) -> bool:

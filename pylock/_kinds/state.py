@@ -98,7 +98,7 @@ def _write(fd: int, request: Request, number: int, state: State) -> None:
 
 def _sync_name(request: Request) -> None:
     """Make the file's name in the directory as durable as the file."""
-    fd = os.open(request.directory.path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(request.directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -71,17 +71,14 @@ class Bell:
         if not S_ISFIFO(status.st_mode):
             self._hung = False  # somebody else's file
             self._stop_listening()
-        elif (
-            S_IMODE(status.st_mode) != mode | S_ISVTX
-            and status.st_uid == os.geteuid()
-            and self._has_this_name_alone(status)
-        ):
+        elif S_IMODE(status.st_mode) != mode | S_ISVTX and self._was_made_here(status):
             give_mode(self.fd, mode)
 
-    def _has_this_name_alone(self, opened: os.stat_result) -> bool:
-        """Whether it is no link to a FIFO of our own elsewhere; asked of the name, which is gone when a link is."""
+    def _was_made_here(self, opened: os.stat_result) -> bool:
+        """Whether it is our own, and no link to one elsewhere, not even one that has gone again since it was opened."""
         named = os.lstat(self._path)
-        return named.st_nlink == 1 and (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+        is_at = (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+        return is_at and named.st_nlink == 1 and named.st_uid == os.geteuid()
 
     def silence(self) -> None:
         """Take back what was rung, so that the descriptor is readable only from the next ring on."""
