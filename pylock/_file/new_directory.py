@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import stat
 
-from .._errors import BadLockFile, LockError
+from .._errors import BadLockFile, LockError, harmless
 from .directories import absolute
 from .header import Gone, is_blank, read_head, read_header
 from .layout import SUFFIX
-from .texts import harmless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
