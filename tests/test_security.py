@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -191,3 +193,40 @@ def test_file_that_is_gone_again_when_the_server_is_asked_is_made_for_all_who_us
 def test_another_users_file_in_a_sticky_directory_is_found_on_a_server_too(remote: Path) -> None:
     with replaced(os, "open", disbelieving(made_by_others=True)):
         pylock.lock("x").acquire_nowait().release()
+
+
+# The page about it
+
+ELSEWHERE = {
+    "_process": "/proc", "_run/descendants": "/proc", "_run/embedded": "/proc", "_run/terminal": "/dev/tty",
+    "_run/supervisor": "the program to run", "_cli/runner": "/dev/null and /proc",
+    "_cli/check/sweepers": "the settings of systemd-tmpfiles", "_cli/completion": "the scripts of the package",
+}  # fmt: skip
+"""Rooms that have to do with paths outside lock directories alone."""
+OPERATIONS = {
+    "chmod", "chown", "fchmod", "fchown", "link", "listdir", "lstat", "makedirs", "mkdir", "mkfifo", "mknod", "open",
+    "remove", "rename", "replace", "rmdir", "scandir", "stat", "symlink", "truncate", "unlink",
+}  # fmt: skip
+BY_ANOTHER_NAME = {"open_noted": "open", "os_open": "open", "give_mode": "fchmod", "open": "open"}
+
+
+def operations_on_paths() -> set[tuple[str, str]]:
+    package, found = ROOT / "pylock", set()
+    for module in package.rglob("*.py"):
+        room = str(module.relative_to(package).with_suffix(""))
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case ast.Attribute(value=ast.Name(id="os"), attr=name) if name in OPERATIONS:
+                    found.add((room, name))
+                case ast.Name(id=name) if name in BY_ANOTHER_NAME:
+                    found.add((room, BY_ANOTHER_NAME[name]))
+    return {(room, name) for room, name in found if room not in ELSEWHERE and not room.startswith("compat")}
+
+
+def test_every_operation_on_a_path_is_in_the_table() -> None:
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text()
+    told = set()
+    for room, operations in re.findall(r"^\| `([\w/]+)` \| ([^|]+) \|", page, re.MULTILINE):
+        told |= {(room, name) for name in re.findall(r"`(\w+)`", operations)}
+    assert operations_on_paths() - told == set()
+    assert told - operations_on_paths() == set()
