@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest upgrade soak bench lint docs clean
+.PHONY: help demo test test-newest upgrade soak bench lint docs picture clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: $(VENV)/dev ## style and types
 
 docs: $(VENV)/dev ## run the examples in the pages
 	$(BIN)/python -m pytest tests/test_docs.py
+
+picture: ## draw the architecture anew, from the code
+	$(PYTHON) docs/draw.py
 
 clean: ## remove what these targets have made
 	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
