@@ -1,4 +1,4 @@
-"""The pages, README.md and its neighbours: their examples run, their links lead somewhere, the reference has every option.
+"""The pages and README.md: their examples run, their links lead somewhere, and the reference has every option.
 
 A ```sh block is run if its first line is ``# tested``; what a command prints has to contain the text of the lines
 ``# prints: TEXT`` that follow it.
