@@ -19,6 +19,9 @@ from contender import ROOT, Contender
 from kernel import replaced
 
 import pylock
+from pylock._file.directories import resolve
+from pylock._file.new_directory import make_shared
+from pylock._file.removal import clean
 
 
 def test_check_runs_nothing_that_lies_where_it_is_called(directory: Path, tmp_path: Path) -> None:
@@ -155,6 +158,27 @@ def test_root_writes_into_no_file_that_the_owner_of_a_private_directory_put_for_
         os.link(secret, bell)
     assert isinstance(waiter.answer(), int)
     assert secret.read_text() == "private key"
+
+
+def test_what_is_opened_in_a_directory_is_no_link_and_neither_waits_nor_becomes_the_terminal(
+    bell: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, opened = os.open, dict[str, int]()
+
+    def open_(path: str, flags: int, *arguments: Any, **keywords: Any) -> int:
+        if str(path) != str(directory):
+            opened[os.path.basename(path)] = opened.get(os.path.basename(path), ~0) & flags
+        return real(path, flags, *arguments, **keywords)
+
+    with replaced(os, "open", open_):
+        wait_in_vain()
+        pylock.sequence("numbers").acquire().release()
+        pylock.status()
+        list(clean(resolve(None)))
+        make_shared(str(directory), 0o2770)
+    assert {"x.lock", "x.lock.0", "numbers.lock"} <= opened.keys()
+    careful = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    assert {name for name, flags in opened.items() if flags & careful != careful} == set()
 
 
 # What the kernel or a file server refuses

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .directories import Directory
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
 EVERYTHING = write_lock(0, END)
 """What the remover of a file locks."""
