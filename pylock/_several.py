@@ -10,6 +10,7 @@ from ._acquiring.claim import Claim
 from ._acquiring.claims import Claims
 from ._acquiring.inheritance import AcrossFork
 from ._deadlock.blocks import calling_frame
+from ._errors import harmless
 from ._holds import Hold, refuse_copy
 from ._locks import Asking, Lock, checked_timeout
 
@@ -135,8 +136,8 @@ def all_of(*locks: Lock[Any] | Composite[Any], timeout: float | None = None) -> 
     for place, one in enumerate(parts):
         if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):
             raise ValueError(
-                f'several locks at once are different ones: "{one.name}" twice would wait for itself; a lock on a path'
-                " is one on all that is below it"
+                f'several locks at once are different ones: "{harmless(one.name)}" twice would wait for itself; a'
+                " lock on a path is one on all that is below it"
             )
     return Several(locks, timeout)
 

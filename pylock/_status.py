@@ -12,14 +12,13 @@ from time import localtime, strftime, time
 from typing import Any
 
 from ._enums import Mode
-from ._errors import BadLockFile
+from ._errors import BadLockFile, harmless
 from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
 from ._file.directories import Directory, resolve
 from ._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
 from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
 from ._file.lockfile import Look, is_being_removed
-from ._file.texts import harmless
 from ._queue.tickets import all_seats, all_tickets
 from ._request import check_name
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 from .. import _process as process
 from .._deadlock.blocks import Insider, enter_block, inside
-from .._errors import NO_LOCKS_HERE, BadLockFile, LockError, NotHeld, explained, unsupported
+from .._errors import NO_LOCKS_HERE, BadLockFile, LockError, NotHeld, explained, harmless, unsupported
 from .._file.byterange import is_free, let_go
 from .._file.descriptors import close, drop, is_ours
 from .._file.header import Gone
@@ -60,7 +60,7 @@ class Claim(Insider):
             self.close()
             return
         self.release(failed=True)
-        warn(f'"{self.request.name}" was dropped without a release', ResourceWarning, 2, source=self)
+        warn(f'"{harmless(self.request.name)}" was dropped without a release', ResourceWarning, 2, source=self)
 
     @property
     def claims(self) -> tuple[Claim, ...]:

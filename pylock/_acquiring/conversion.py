@@ -19,14 +19,13 @@ from itertools import pairwise
 from time import monotonic
 
 from .._deadlock.blocks import blocks_around, refuse_deadlock
-from .._errors import Deadlock, LockLost, LockTimeout
+from .._errors import Deadlock, LockLost, LockTimeout, harmless
 from .._file.bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .._file.byterange import is_free, let_go, try_lock, unlock
 from .._file.descriptors import drop
 from .._file.header import parse_line
 from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
 from .._file.lockfile import is_at, open_file
-from .._file.texts import harmless
 from .._modes import BY_NAME, CONCURRENT_READ, NULL, SHARED, ModeRule, rule_of
 from .._queue.tickets import LEAVE_SEATS, all_tickets, take_seat
 from .._request import Kind, Request, check_seconds, make_request
@@ -59,7 +58,8 @@ def steps_to_convert(claim: Claim, mode: str, timeout: float | None, waits_as_ta
         raise claim.not_held()
     if before.kind is not PLAIN:
         raise ValueError(
-            f'"{before.name}" is a {before.kind.name}, which stays in its mode; only plain locks are converted'
+            f'"{harmless(before.name)}" is a {before.kind.name}, which stays in its mode; only plain locks are'
+            " converted"
         )
     if rule is before.mode:
         return

@@ -9,9 +9,9 @@ from shlex import quote
 from shutil import get_terminal_size
 
 from .._definitions import define
+from .._errors import harmless
 from .._file.directories import absolute, resolve
 from .._file.layout import UNLIMITED
-from .._file.texts import harmless
 from .._run import signals as signames
 from .._status import LockStatus, inspect, shorten, status
 from . import complain

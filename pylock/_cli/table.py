@@ -6,8 +6,8 @@ import json
 import time
 from dataclasses import asdict
 
+from .._errors import harmless
 from .._file.layout import UNLIMITED
-from .._file.texts import harmless
 from .._status import Contender, Holder, LockStatus, Waiter, shorten
 
 _HEAD = ("LOCK", "USED", "WHO", "MODE", "WHAT", "PID", "HOST", "USER", "AGE", "COMMAND", "REASON")

@@ -6,8 +6,8 @@ import os
 import sys
 from time import monotonic
 
+from .._errors import harmless
 from .._file.lockfile import Look
-from .._file.texts import harmless
 from .._run.terminal import in_foreground
 from .._status import Holder, clock, shorten, take_census
 

@@ -17,13 +17,12 @@ import os
 import re
 from time import monotonic
 
-from .._errors import BadLockFile, Deadlock
+from .._errors import BadLockFile, Deadlock, harmless
 from .._file.bytemap import EXCLUSIVE_LANE, SEAT_COUNT
 from .._file.directories import Directory, resolve
 from .._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
 from .._file.layout import FAIR, POOL, SLOT_SIZE, SUFFIX, seat_slot, slots_start
 from .._file.lockfile import Look
-from .._file.texts import harmless
 from .._modes import BY_CODE, BY_NAME, INTENTS, ModeRule
 from .._queue.tickets import all_tickets
 from .._status import Holder, shorten, take_census

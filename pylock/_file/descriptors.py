@@ -10,6 +10,7 @@ import os
 from _thread import RLock
 from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
+from stat import S_ISVTX
 
 from .._process import forget_in_child
 from .byterange import let_go
@@ -41,6 +42,17 @@ def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
             for fd in fresh:
                 close(fd)
             raise
+
+
+def give_mode(fd: int, mode: int) -> None:
+    """Give a new file its permissions, and the sticky bit, by which systemd-tmpfiles knows what not to remove.
+
+    The kernel passes over that bit of a file. Source: chmod(2), S_ISVTX; systemd, tmpfiles.c, dir_cleanup.
+    """
+    try:
+        os.fchmod(fd, mode | S_ISVTX)
+    except PermissionError:  # a file server that knows the bit for directories alone
+        os.fchmod(fd, mode)
 
 
 def is_ours(fd: int) -> bool:

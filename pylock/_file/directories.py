@@ -107,12 +107,12 @@ class Directory:
 
     __slots__ = ("_mount", "file_mode", "path", "private", "remote")
 
-    def __init__(self, path: str, mode: int, mount: Mount | None) -> None:
+    def __init__(self, path: str, mode: int, owner: int, mount: Mount | None) -> None:
         self.path = path
         self.file_mode = stat.S_IMODE(mode) & 0o666
         """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
-        self.private = not mode & 0o077
-        """Whether nobody else can put a file here."""
+        self.private = not mode & 0o077 and owner == os.geteuid()
+        """Whether nobody else but root can put a file here."""
         self._mount = mount
         self.remote = mount is not None and mount.remote
 
@@ -205,7 +205,7 @@ def _look_at(path: str) -> Directory:
             " them; mount it without nolock and local_lock",
             path=path,
         )
-    return Directory(path, status.st_mode, mount)
+    return Directory(path, status.st_mode, status.st_uid, mount)
 
 
 def _is_of_this_host(device: int) -> bool:

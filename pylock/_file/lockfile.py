@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT, ESTALE
+from stat import S_ISVTX
 from time import sleep
 
 from .._errors import explained
 from .bytemap import END, GATE
 from .byterange import find, let_go, read_lock, try_lock, unlock, write_lock
-from .descriptors import close, drop, open_noted
+from .descriptors import close, drop, give_mode, open_noted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .directories import Directory
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
 EVERYTHING = write_lock(0, END)
 """What the remover of a file locks."""
@@ -58,15 +59,26 @@ def create(path: str, directory: Directory) -> None:
         fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         if directory.remote:
-            # This host may go on believing that the file is not there; O_CREAT makes it ask the server.
-            close(open_noted(path, _OPEN | os.O_CREAT))
+            _ask_the_server_for(path, directory.file_mode)
         return
     try:
-        os.fchmod(fd, directory.file_mode)
+        give_mode(fd, directory.file_mode)
     except PermissionError:  # some mounts have no modes to change
         pass
     finally:
         close(fd)
+
+
+def _ask_the_server_for(path: str, mode: int) -> None:
+    """Make this host notice the file, which it may go on believing not to be there: O_CREAT asks the server.
+
+    Made anew if it has gone again, and then with what umask leaves of the mode: what was perhaps made by somebody else
+    is not to be changed.
+    """
+    try:
+        close(open_noted(path, _OPEN | os.O_CREAT, mode | S_ISVTX))
+    except PermissionError:  # another user's in a sticky directory (protected_regular): it was found, and refused
+        pass
 
 
 def _is_being_made(path: str) -> bool:

@@ -15,6 +15,7 @@ from .._acquiring.agreement import learn
 from .._acquiring.attempt import LET_GO, attempt_in, last_token, put_record
 from .._acquiring.claim import Claim
 from .._enums import Mode
+from .._errors import harmless
 from .._file.bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
 from .._file.byterange import let_go, read_lock, try_lock, write_lock
 from .._file.layout import PATH, now, seat_slot
@@ -130,7 +131,7 @@ class PathHold(Holds):
     holds: tuple[Hold, ...]
 
     def __repr__(self) -> str:
-        return f'<PathHold "{self.name}" {self.mode} {"held" if self.held else "released"}>'
+        return f'<PathHold "{harmless(self.name)}" {self.mode} {"held" if self.held else "released"}>'
 
     @property
     def name(self) -> str:
@@ -151,7 +152,7 @@ class PathLock(Composite[PathHold]):
     """A way to ask for a node; made by `path_lock`."""
 
     def __repr__(self) -> str:
-        return f'<PathLock "{self.name}" {self.mode} {"held" if self.held else "not held"}>'
+        return f'<PathLock "{harmless(self.name)}" {self.mode} {"held" if self.held else "not held"}>'
 
     @property
     def name(self) -> str:

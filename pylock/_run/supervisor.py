@@ -25,6 +25,7 @@ import os
 import stat
 from errno import EAGAIN, ENOENT, ENOEXEC, ENOMEM
 
+from .._errors import harmless
 from .descendants import await_all, become_subreaper, children
 from .terminal import Terminal, stop_this_process
 
@@ -56,7 +57,7 @@ class CannotRun(Exception):
     """The program cannot be run; ``exit_code`` is what shells return for that."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(harmless(message))
         self.exit_code = exit_code
 
     @classmethod

@@ -50,7 +50,8 @@ def directory_findings(path: str) -> Iterator[Finding]:
     if sweeper:
         yield Finding(
             NOTE, f"old files here are removed by {sweeper}",
-            "a lock file that is removed while it is held lets a second one in",
+            "a lock file that is removed while it is held lets a second one in; systemd-tmpfiles spares those that"
+            " pylock made, by their sticky bit, others may not",
             "use a directory that nobody cleans, such as one in /var/lib or /srv, or have this one spared",
         )  # fmt: skip
 
