@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from errno import ESTALE
 from time import monotonic
 
@@ -151,8 +152,16 @@ def watch_for(request: Request, waits_as_task: bool) -> Watch | None:
 
 
 def _refusal(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
-    with loading:
-        from .refusals import absence, refusal
+    try:
+        with loading:
+            from .refusals import absence, refusal
+    except (ImportError, OSError) as error:  # at the end of the interpreter; or no descriptor is left
+        if isinstance(error, ImportError) and sys.meta_path is not None:
+            raise
+        return kind(
+            f'"{claim.request.name}" was not had after {claim.waited:.1f} s; who has it cannot be told: {error}',
+            name=claim.request.name, mode=claim.request.mode.name, waited=claim.waited,
+        )  # fmt: skip
 
     if claim.fd < 0:
         return absence(kind, claim.request, claim.waited)

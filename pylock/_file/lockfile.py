@@ -54,7 +54,8 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
 
 
 def create(path: str, directory: Directory) -> None:
-    """Make an empty lock file, unless somebody else just did."""
+    """Make an empty lock file, of the mode that its directory asks for now, unless somebody else just did."""
+    directory.look_again()
     try:
         fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
