@@ -142,9 +142,9 @@ class _Conversion(Kind):
         claim, before, after = self._claim, self._before, self._after
         excludes_less = before.mode.compatible <= after.mode.compatible
         excludes_more = after.mode.compatible <= before.mode.compatible
-        if not excludes_more:
-            claim.request = after if excludes_less else _target(before, CONCURRENT_READ)
         try:
+            if not excludes_more:
+                claim.request = after if excludes_less else _target(before, CONCURRENT_READ)
             pieces = self._settle(fd, request)
             return self._say(pieces, self._token(fd))
         except BaseException:
