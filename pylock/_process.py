@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _io import FileIO
 from _thread import RLock
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
@@ -137,9 +138,12 @@ def _boot_id() -> str:
 
 
 def _read(path: str) -> bytes:
-    """Read a small file, without a buffer, which takes longer to make than the file to read."""
+    """Read a small file, without a buffer, which takes longer to make than the file to read.
+
+    And without ``open``, which is no builtin any more when objects are collected at the interpreter's end.
+    """
     try:
-        with open(path, "rb", buffering=0) as file:
+        with FileIO(path) as file:
             return file.read(4096)
     except OSError:  # /proc may be hidden or absent; an identity is only for show
         return b""

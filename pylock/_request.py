@@ -74,6 +74,9 @@ class Kind:
     hindrance = "it was held a moment ago"
     """What keeps somebody out while nobody holds the lock."""
 
+    def __getstate__(self) -> object:
+        return object.__getstate__(self)  # said here, slots can be pickled by the first protocols too
+
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         """What the lock is to be if nobody has said yet."""
         return Definition(capacity, policy, kind=self.name)

@@ -16,7 +16,7 @@ from ._errors import BadLockFile, harmless
 from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
 from ._file.directories import Directory, resolve
-from ._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
+from ._file.header import Definition, Gone, look_at_header, parse_line
 from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
 from ._file.lockfile import Look, is_being_removed
 from ._queue.tickets import all_seats, all_tickets
@@ -235,11 +235,10 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
         if fd < 0:
             return None
         try:
-            head = read_head(fd)
-            if is_blank(head):
-                return None
-            definition = read_header(head, name, path)
+            head, definition = look_at_header(fd, name, path)
         except Gone:
+            return None
+        if definition is None:
             return None
         if name is None:
             name = str((parse_line(head) or {})["name"])

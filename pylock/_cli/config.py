@@ -12,7 +12,7 @@ from __future__ import annotations
 from .._file.bytemap import LAST_PRIORITY
 from .._file.layout import POLICIES, UNLIMITED
 from .._modes import ALL, rule_of
-from .._run.signals import ignorable
+from .._run.signals import ignorable, ignorable_from_start
 from .options import MOST_SECONDS, UsageError
 
 TYPE_CHECKING = False
@@ -128,13 +128,18 @@ def _accepted_by(check: Callable[[Any], object]) -> Check:
     return is_accepted
 
 
-def _ignorable_all(signals: object) -> None:
-    if not isinstance(signals, list):
-        raise TypeError
-    for signal in signals:
-        if isinstance(signal, bool) or not isinstance(signal, int | str):
+def _are_signals(check: Callable[[str | int], int]) -> Check:
+    """A list of signals that each pass the check."""
+
+    def check_all(signals: object) -> None:
+        if not isinstance(signals, list):
             raise TypeError
-        ignorable(signal)
+        for signal in signals:
+            if isinstance(signal, bool) or not isinstance(signal, int | str):
+                raise TypeError
+            check(signal)
+
+    return _accepted_by(check_all)
 
 
 def _is_seconds(value: object) -> bool:
@@ -167,7 +172,12 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "directory": ("directory", _is_text, "a path without NUL"),
     },
     "monitor": {
-        "ignored_signals": ("ignore_signals", _accepted_by(_ignorable_all), 'a list of signals such as ["SIGTERM"]'),
+        "ignored_signals": ("ignore_signals", _are_signals(ignorable), 'a list of signals such as ["SIGTERM"]'),
+        "start_ignoring": (
+            "start_ignoring",
+            _are_signals(ignorable_from_start),
+            'a list of signals such as ["SIGPIPE"], without CHLD',
+        ),
         "new_group": ("new_group", _is_flag, "true or false"),
         "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
         "quiet": ("quiet", _is_flag, "true or false"),

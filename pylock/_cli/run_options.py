@@ -82,6 +82,15 @@ RUN = Command(
             group=COMMAND,
         ),
         Option(
+            "start-ignoring",
+            "",
+            "SIG",
+            "start the command with the signal ignored; may be repeated",
+            name="start_ignoring",
+            many=True,
+            group=COMMAND,
+        ),
+        Option(
             "new-group",
             "",
             help="give the command a process group of its own, so that it gets each signal once",

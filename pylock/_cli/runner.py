@@ -81,8 +81,8 @@ class _Run:
         self._flom: Ways | None = settings.get("as_flom")
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
-        self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
-        self._start_ignoring = [_ignorable(str(signal)) for signal in settings.get("start_ignoring", ())]
+        self._ignore = _numbers(settings.get("ignore_signals", ()))
+        self._start_ignoring = _numbers(settings.get("start_ignoring", ()), from_start=True)
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
         self._first = _wanted_lock(settings, name)
@@ -243,10 +243,14 @@ def _wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
     return lock(name, mode, **{key: settings[key] for key in _PLAIN if key in settings})
 
 
-def _ignorable(signal: str) -> int:
-    from .._run.signals import ignorable  # with the names of all signals, which most commands never need
+def _numbers(signals: tuple[str | int, ...], from_start: bool = False) -> list[int]:
+    """The numbers of signals to ignore. Raises ValueError."""
+    if not signals:
+        return []
+    from .._run.signals import ignorable, ignorable_from_start  # with all names, which most commands never need
 
-    return ignorable(signal)
+    check = ignorable_from_start if from_start else ignorable
+    return [check(str(signal)) for signal in signals]
 
 
 def _settings(values: Values) -> Values:

@@ -20,7 +20,7 @@ from time import monotonic
 from .._errors import BadLockFile, Deadlock, harmless
 from .._file.bytemap import EXCLUSIVE_LANE, SEAT_COUNT
 from .._file.directories import Directory, resolve
-from .._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
+from .._file.header import Definition, Gone, look_at_header, parse_line
 from .._file.layout import FAIR, POOL, SLOT_SIZE, SUFFIX, seat_slot, slots_start
 from .._file.lockfile import Look
 from .._modes import BY_CODE, BY_NAME, INTENTS, ModeRule
@@ -187,10 +187,9 @@ def _names_with_bells(path: str) -> set[str]:
 
 def _waiters_of(path: str, directory: Directory) -> list[_Waiter]:
     with Look(path, directory.remote) as fd:
-        head = read_head(fd) if fd >= 0 else b""
-        if is_blank(head):
+        head, definition = look_at_header(fd, None, path) if fd >= 0 else (b"", None)
+        if definition is None:
             return []
-        definition = read_header(head, None, path)
         name = str((parse_line(head) or {})["name"])
         start = slots_start(name, definition.kind)
         file = _File(name, definition, take_census(fd, start)[0])

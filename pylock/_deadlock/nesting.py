@@ -9,7 +9,7 @@ import os
 
 from .. import _process as process
 from .._errors import Deadlock
-from .._file.header import Gone, is_blank, read_head, read_header
+from .._file.header import Gone, look_at_header
 from .._file.lockfile import Look
 from .._modes import BY_CODE
 
@@ -83,12 +83,13 @@ def refuse_deadlock(request: Request) -> None:
 
 def _capacity(request: Request) -> int:
     """The capacity that the lock has, or would have by this request."""
-    with Look(request.path, request.directory.remote) as fd:
-        head = read_head(fd) if fd >= 0 else b""
+    definition = None
     try:
-        definition = None if is_blank(head) else read_header(head, request.name, request.path)
+        with Look(request.path, request.directory.remote) as fd:
+            if fd >= 0:
+                definition = look_at_header(fd, request.name, request.path)[1]
     except Gone:
-        definition = None
+        pass
     if definition is None or definition.given_capacity is None:
         return request.expected.capacity
     return definition.capacity

@@ -6,14 +6,15 @@ import os
 import stat
 from errno import ENOSPC
 
-from .._errors import bad_file
+from .._errors import BadLockFile, bad_file
 from .._process import loading
 from .bytemap import UNIT_COUNT
 from .layout import FORMAT, KINDS, LOCK, POLICIES, POOL, SHARED_FIRST, UNLIMITED, header_size, quote
-from .lockfile import is_at
+from .lockfile import is_at, leave_gate, take_gate
 
 _LARGEST = 1 << 26
 _BEGIN = b'{"pylock":'
+_LOOK_TRIES = 100
 _CHECK_MODULUS = 4_294_967_291  # the largest prime below 2^32; a CRC would have to load a library
 
 
@@ -127,6 +128,26 @@ def read_header(head: bytes, name: str | None, path: str) -> Definition:
     if definition is None or not head.startswith(write_header(str(fields["name"]), definition)):
         raise bad_file(path, "its header is damaged or was edited by hand")
     return definition
+
+
+def look_at_header(fd: int, name: str | None, path: str) -> tuple[bytes, Definition | None]:
+    """Read it through a descriptor that may be for reading only, whole also while it is being written.
+
+    Returns the head, and what it says; None if the file never got a header. Raises as `read_header`.
+    """
+    head = read_head(fd)
+    if is_blank(head):
+        return head, None
+    try:
+        return head, read_header(head, name, path)
+    except BadLockFile:
+        gate = take_gate(fd, _LOOK_TRIES, only_to_read=True)
+        try:
+            head = read_head(fd)
+        finally:
+            if gate:
+                leave_gate(fd)
+        return head, read_header(head, name, path)
 
 
 def _definition(fields: dict[str, object]) -> Definition | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
+_SHARE_GATE = read_lock(GATE, GATE + 1)
 EVERYTHING = write_lock(0, END)
 """What the remover of a file locks."""
 
@@ -54,7 +55,8 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
 
 
 def create(path: str, directory: Directory) -> None:
-    """Make an empty lock file, unless somebody else just did."""
+    """Make an empty lock file, of the mode that its directory asks for now, unless somebody else just did."""
+    directory.look_again()
     try:
         fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -126,7 +128,7 @@ class Look:
     def _make_fresh(self) -> None:
         """Make the next read come from the file server, as any lock of the file does."""
         try:
-            if try_lock(self._fd, read_lock(GATE, GATE + 1)):
+            if try_lock(self._fd, _SHARE_GATE):
                 leave_gate(self._fd)
         except BaseException:
             drop(self._fd)
@@ -158,10 +160,11 @@ def is_being_removed(fd: int) -> bool:
     return held is not None and held[:2] == (0, END)
 
 
-def take_gate(fd: int, tries: int = 2000) -> bool:
+def take_gate(fd: int, tries: int = 2000, only_to_read: bool = False) -> bool:
     """Take the gate, which others hold for a moment; False if it was not free in as many tries, a millisecond each."""
+    lock = _SHARE_GATE if only_to_read else _TAKE_GATE
     for _ in range(tries):
-        if try_lock(fd, _TAKE_GATE):
+        if try_lock(fd, lock):
             return True
         sleep(0.001)
     return False

@@ -105,7 +105,8 @@ class Supervisor:
     ``ignore`` are signals that are swallowed and not handed on while the command runs. With ``new_group`` the command
     has a process group of its own and gets each signal exactly once; else it shares this process's group, and a
     signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on. With
-    ``whole_tree`` every descendant is waited for too. ``tell`` is given what the user should know.
+    ``whole_tree`` every descendant is waited for too. The command is started with the signals of ``keep_ignored``
+    ignored, as this process ignores them. ``tell`` is given what the user should know.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Supervisor:
         self._new_group = new_group
         self._whole_tree = whole_tree
         self._tell = tell
-        self._default = (_IGNORED_BY_PYTHON - frozenset(keep_ignored)) | self._ignore
+        self._default = (_IGNORED_BY_PYTHON | self._ignore) - frozenset(keep_ignored)
         """What the command gets at its default."""
         inherited = {number for number in FORWARDED if raw.getsignal(number) is raw.SIG_IGN}
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
@@ -239,7 +240,7 @@ class Supervisor:
             pass
         except OSError as error:
             if signal not in self._undelivered:
-                self._undelivered.add(signal)
+                self._undelivered |= {signal, raw.SIGCONT}  # which only follows another
                 self._tell(undelivered(f"signal {signal}", pid, error))
 
 
