@@ -184,6 +184,7 @@ class Request:
     def _tail(self, who: process.Identity, extra: dict[str, str] | None = None) -> bytes:
         fields: dict[str, str | int] = dict(extra or {})
         fields |= {
+            # The first five stand as `layout.process_in` looks for them.
             "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "ns": who.namespace, "uid": who.uid,
             "mode": self.mode.name, "weight": self.weight, "priority": self.priority,
         }  # fmt: skip

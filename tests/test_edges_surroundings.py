@@ -301,7 +301,7 @@ def test_freezegun_does_not_touch_pylock_with_one_line() -> None:
 
 
 def mode_of(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+    return stat.S_IMODE(path.stat().st_mode) & ~stat.S_ISVTX
 
 
 def take(name: str) -> Path:

@@ -10,8 +10,7 @@ from .. import _process as process
 from .._errors import NotHeld
 from .._file.bytemap import UNIT_COUNT, UNITS
 from .._file.byterange import find, find_all, is_free, let_go, write_lock
-from .._file.header import parse_line
-from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
+from .._file.layout import SLOT_SIZE, now, process_in, seat_slot, unit_slot, where_text
 from .._file.lockfile import refresh
 from .._modes import ANY_HOLDER, EXCLUSIVE
 from .._queue.bells import Bell, is_unheard, ring
@@ -228,11 +227,9 @@ class _Wait:
 
     def _who_wrote(self, slot: int) -> Process | None:
         """Who shows itself in that slot; None if that is not known, or it is none of this host and namespace."""
-        fields = parse_line(os.pread(self.fd, SLOT_SIZE, self.request.slot_offset(slot))) or {}
+        record = os.pread(self.fd, SLOT_SIZE, self.request.slot_offset(slot))
         me = process.identity()
-        pid, start = fields.get("pid"), fields.get("start")
-        here = (fields.get("host"), fields.get("boot"), fields.get("ns")) == (me.host, me.boot, me.namespace)
-        return (pid, start) if here and isinstance(pid, int) and isinstance(start, int) and pid > 0 else None
+        return process_in(record, where_text(me.host, me.boot, me.namespace))
 
     def _sees_stuck_queue(self, fair: bool) -> bool:
         """Whether those in front neither heard the bell that was rung by the last look, nor took the free lock."""

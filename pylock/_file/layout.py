@@ -112,3 +112,18 @@ def record_tail(fields: dict[str, str | int], size: int) -> bytes:
         texts = [(len(value), key) for key, value in fields.items() if isinstance(value, str)]
         length, longest = max((text for text in texts if text[1] != "holds" and text[0] > 8), default=max(texts))
         fields[longest] = str(fields[longest])[: min(length * 3 // 4, size)]
+
+
+def where_text(host: str, boot: str, namespace: int) -> bytes:
+    """Write where the process of a record is, as the record has it."""
+    return f',"host":{quote(host)},"boot":{quote(boot)},"ns":{namespace},'.encode("utf-8", "surrogatepass")
+
+
+def process_in(record: bytes, here: bytes) -> tuple[int, int] | None:
+    """Return pid and start time from a record whose process is ``here``; None from any other.
+
+    Without a library, as a waiter may have no descriptor left to load one.
+    """
+    who, found, _ = record.partition(here)
+    pid, _, start = who.rpartition(b'"pid":')[2].partition(b',"start":')
+    return (int(pid), int(start)) if found and pid.isdigit() and start.isdigit() and 0 < int(pid) < 1 << 31 else None
