@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import shutil
 import stat
@@ -27,6 +28,12 @@ needs_root = pytest.mark.skipif(
 )
 
 
+def skip_without(package: str) -> None:
+    """Skip where it is not installed; it is for children, and would change this process if it were loaded here."""
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+
+
 def python(program: str, *words: str, **variables: str) -> str:
     """Run the program to its end, and return what it printed; a traceback is a failure."""
     done = subprocess.run(
@@ -43,7 +50,7 @@ def python(program: str, *words: str, **variables: str) -> str:
 
 @pytest.mark.parametrize("options", ["", "new_group=True", "wait_for='tree'"])
 def test_run_works_under_gevent_and_lets_greenlets_run(options: str) -> None:
-    pytest.importorskip("gevent")
+    skip_without("gevent")
     program = f"""
         import gevent.monkey; gevent.monkey.patch_all()
         import gevent, pylock
@@ -56,7 +63,7 @@ def test_run_works_under_gevent_and_lets_greenlets_run(options: str) -> None:
 
 
 def test_command_that_gevent_starts_keeps_the_lock_if_the_program_is_killed() -> None:
-    pytest.importorskip("gevent")
+    skip_without("gevent")
     program = """
         import gevent.monkey; gevent.monkey.patch_all()
         import os, pylock
@@ -73,7 +80,7 @@ def test_command_that_gevent_starts_keeps_the_lock_if_the_program_is_killed() ->
 
 
 def test_wait_goes_on_without_poll_which_eventlet_takes_away() -> None:
-    pytest.importorskip("eventlet")
+    skip_without("eventlet")
     program = """
         import warnings; warnings.simplefilter("ignore")
         import eventlet; eventlet.monkey_patch()
