@@ -592,7 +592,7 @@ def test_waiting_line_on_a_narrow_terminal_tells_the_holder_too(contenders: type
 def test_waiter_in_the_background_leaves_the_prompt_alone(contenders: type[Contender]) -> None:
     contenders().acquire("x")
     with interactive_shell() as terminal:
-        os.write(terminal, f"{' '.join(PYLOCK)} run x -- true &\n".encode())
+        os.write(terminal, f"{shlex.join(PYLOCK)} run x -- true &\n".encode())
         seen = read_until(terminal, "pylock: waiting 1 s for ")
         while "\n" not in seen.partition("waiting 1 s")[2]:
             seen += os.read(terminal, 4096).decode()
