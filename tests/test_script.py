@@ -260,6 +260,21 @@ def test_script_that_would_wait_for_itself_is_told(start: Start) -> None:
     assert "descriptor 9 holds a lock already" in errors
 
 
+def test_command_without_the_environment_of_its_caller_is_told_of_the_descriptor_it_has() -> None:
+    inner = [*PYLOCK, "run", "mid", "--", "true"]
+    done = pylock("run", "mid", "--", "env", "-u", "PYLOCK_HELD", *inner)
+    assert done.returncode == 125
+    assert "this command already runs under it" in done.stderr
+
+
+def test_settings_for_commands_do_not_hinder_a_script(start: Start, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[resource]\ncreate = false\nidle_lifespan = 0\nreason = 'by file'\n")
+    script = start(f"{TAKE} --config {settings} && echo held && read go")
+    assert script.line() == "held"
+    assert library.inspect("mid").holders[0].reason == "by file"
+
+
 def test_two_scripts_that_wait_for_each_other_are_not_left_waiting(start: Start) -> None:
     def taking(one: str, two: str) -> str:
         takes = [

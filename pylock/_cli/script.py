@@ -6,7 +6,6 @@ import os
 import sys
 
 from .. import _process as process
-from .._acquiring.attempt import PLAIN
 from .._acquiring.lending import lend, release_lent
 from .._deadlock import lenders, nesting
 from .._errors import LockTimeout
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from .._queue.drivers import Steps
     from .options import Values
 
+_FOR_RUN = frozenset(("create", "idle_lifespan"))
+"""What settings files may say of locks that scripts do not heed."""
 _STANDARD = 3
 """Descriptors below are a program's own, for input and output."""
 
@@ -40,10 +41,9 @@ def take(values: Values, operands: list[str]) -> int:
     """Take the lock for the process that started this one; return the exit status."""
     fd, name = _descriptor(values), _one_name(operands)
     fill_standard_descriptors()
-    settings = completed(values)
+    settings = {key: value for key, value in completed(values).items() if key not in _FOR_RUN}
     wanted = wanted_lock(settings, name)
-    if not isinstance(wanted, Lock) or wanted.request.kind is not PLAIN or wanted.request.renews:
-        raise UsageError(f'take is for plain locks; for what the settings say of "{name}", use "pylock run"')
+    assert isinstance(wanted, Lock)  # other kinds are asked for by options of run alone
     try:
         return _take(wanted, fd, settings)
     except Struck as struck:
