@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import PYLOCK, environment
-from contender import ROOT
+from contender import ROOT, until
 
 EXAMPLES = ROOT / "examples" / "jobscheduler"
 
@@ -67,6 +67,18 @@ def test_chain_that_cannot_have_its_lock_is_told(variables: dict[str, str]) -> N
         done = run(EXAMPLES / "chain" / "begin.sh", variables, "chainLock", "order", "--no-wait")
     assert (done.returncode, done.stdout) == (75, "")
     assert "held by" in done.stderr
+
+
+def test_keeper_of_a_chain_ends_with_the_process_that_starts_its_steps(variables: dict[str, str]) -> None:
+    import pylock
+
+    begin = f'CHAIN_PID=$$ sh "{EXAMPLES}/chain/begin.sh" chainLock order; read next_step'
+    with subprocess.Popen(["sh", "-c", begin], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as chain:
+        assert chain.stdout is not None
+        keeper = int(chain.stdout.readline())
+        assert [holder.pid for holder in pylock.inspect("chainLock").holders] == [keeper]
+        chain.kill()
+    until(lambda: not pylock.lock("chainLock").locked())
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("demo.sh")), ids=lambda path: path.parent.name)

@@ -4,7 +4,8 @@ set -eu
 pylock --version >/dev/null  # where the command cannot start, nothing does
 here=$(cd "$(dirname "$0")" && pwd)
 PYLOCK_DIR=$(mktemp -d)
-export PYLOCK_DIR
+CHAIN_PID=$$
+export PYLOCK_DIR CHAIN_PID
 trap 'rm -rf "$PYLOCK_DIR"' EXIT
 
 step() {  # step ORDER NAME: what a scheduler would start as a command of its own
