@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -17,9 +18,11 @@ from contender import Contender, until, waiting
 
 import pylock as library
 from pylock import _process as process
-from pylock._acquiring.lending import release_lent
-from pylock._modes import ALL, BY_CODE, ModeRule
+from pylock._acquiring.lending import Lent, release_lent
+from pylock._file.byterange import try_lock
+from pylock._modes import ALL, BY_CODE, EXCLUSIVE, ModeRule
 from pylock._queue.bells import is_unheard
+from pylock._request import Request
 
 SHELLS = [shell for shell in ("dash", "bash", "zsh", "busybox sh") if shutil.which(shell.split()[0])]
 TAKE = 'exec 9<>"$(pylock path mid)" && pylock take --fd 9 mid'
@@ -181,6 +184,15 @@ def test_lock_that_is_busy_is_told_and_nothing_is_held(start: Start, options: st
     library.lock("mid").acquire_nowait().release()
     script.go_on()
     assert f"held by pid {os.getpid()}" in script.end()[2]
+
+
+@pytest.mark.parametrize("mode", ["concurrent_read", "concurrent_write"])
+def test_holder_that_is_seen_by_its_seat_is_seen_after_a_wait(start: Start, mode: str) -> None:
+    with library.lock("mid"):
+        script = start(f"{TAKE} --mode {mode} && echo held && read go")
+        waiting("mid", 1)
+    assert script.line() == "held"
+    assert [(holder.pid, holder.mode) for holder in library.inspect("mid").holders] == [(script.pid, mode)]
 
 
 def test_closed_lock_is_not_had_by_a_script(start: Start) -> None:
@@ -347,19 +359,60 @@ def test_token_is_printed_on_request(start: Start) -> None:
     assert holders() == [script.pid]
 
 
-def test_release_rings_the_bell_of_who_waits(contenders: type[Contender]) -> None:
+@pytest.fixture
+def lent() -> Iterator[int]:
+    """A descriptor of the lock's file, as a script has it."""
     with library.lock("mid"):
         pass
     fd = os.open(library.inspect("mid").path, os.O_RDWR)
+    yield fd
+    os.close(fd)
+
+
+STRUCK_AT_THE_GRANT = """
+import sys
+from pylock._cli import console, script
+from pylock._queue.drivers import drive
+
+def wait(steps, requests, quiet):
+    drive(steps)
+    raise script.Struck(15)
+
+script.wait = wait
+console()
+"""
+
+
+def test_signal_at_the_moment_of_the_grant_leaves_nothing_held(lent: int) -> None:
+    words = [sys.executable, "-c", STRUCK_AT_THE_GRANT, "take", "--fd", str(lent), "mid"]
+    with library.lock("mid"):
+        take = subprocess.Popen(words, env=environment(), pass_fds=[lent])
+        waiting("mid", 1)
+    assert take.wait() == -signal.SIGTERM
+    library.lock("mid").acquire_nowait().release()
+
+
+def test_try_that_fails_half_way_leaves_nothing_held(lent: int) -> None:
+    def fail(fd: int, request: Request, seat: int | None) -> None:
+        assert try_lock(fd, EXCLUSIVE.lock or b"")
+        raise OSError(errno.EIO, "no answer")
+
+    own = os.open(library.inspect("mid").path, os.O_RDWR)
     try:
-        takes = [sys.executable, "-m", "pylock", "take", "--fd", str(fd), "mid"]
-        subprocess.run(takes, env=environment(), pass_fds=[fd], check=True)
-        waiter = contenders()
-        waiter.start_acquiring("mid")
-        waiter.stop()
-        release_lent(fd)
-        assert is_unheard(library.inspect("mid").path, 0)
-        waiter.go_on()
-        assert isinstance(waiter.answer(), int)
+        with pytest.raises(OSError, match="no answer"):
+            Lent(fail, lent)(own, library.lock("mid").request, None)
     finally:
-        os.close(fd)
+        os.close(own)
+    library.lock("mid").acquire_nowait().release()
+
+
+def test_release_rings_the_bell_of_who_waits(lent: int, contenders: type[Contender]) -> None:
+    takes = [sys.executable, "-m", "pylock", "take", "--fd", str(lent), "mid"]
+    subprocess.run(takes, env=environment(), pass_fds=[lent], check=True)
+    waiter = contenders()
+    waiter.start_acquiring("mid")
+    waiter.stop()
+    release_lent(lent)
+    assert is_unheard(library.inspect("mid").path, 0)
+    waiter.go_on()
+    assert isinstance(waiter.answer(), int)
