@@ -118,3 +118,28 @@ def test_container_that_is_killed_lets_go(run: Run) -> None:
     os.kill(container.first, signal.SIGKILL)
     container.end()
     library.lock("x").acquire_nowait().release()
+
+
+NOBODY = ["unshare", "--user", "--map-user=54321"]
+"""A user of whom the password database knows nothing."""
+
+
+def test_user_without_a_name_needs_only_a_directory() -> None:
+    words = [*NOBODY, *PYLOCK, "run", "x", "--", *PYLOCK, "status", "x"]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=True)
+    assert "54321" in done.stdout
+    variables = environment()
+    del variables["PYLOCK_DIR"]
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 125
+    assert "user 54321 has no home directory to keep locks in; name a directory or set PYLOCK_DIR" in done.stderr
+
+
+def test_only_the_lock_directory_is_written(directory: Path) -> None:
+    read_only = 'mount --bind "$PYLOCK_DIR" "$PYLOCK_DIR" && mount -o remount,bind,ro / && exec "$@"'
+    words = ["unshare", "--mount", "--map-root-user", "sh", "-c", read_only, "sh", *PYLOCK, "run", "x", "--"]
+    done = subprocess.run([*words, "touch", "/x"], env=environment(), capture_output=True, text=True, check=False)
+    if "mount" in done.stderr:
+        pytest.skip(f"this system does not let us mount: {done.stderr}")
+    assert "Read-only file system" in done.stderr
+    assert (directory / "x.lock").stat().st_size > 0

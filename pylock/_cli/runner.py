@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from errno import ENOEXEC
 
-from .._deadlock import lenders, nesting
+from .._deadlock import nesting
 from .._errors import LockError, LockTimeout
 from .._file.texts import from_os
 from .._locks import Lock, lock
@@ -107,8 +107,6 @@ class _Run:
         return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
-        if self._timeout() != 0:
-            lenders.adopt()
         if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
             for request in self._requests:
                 nesting.refuse_deadlock(request)
@@ -120,6 +118,8 @@ class _Run:
         claim: Any = self._wanted.new_claim()
         try:
             if not claim.take():
+                if self._timeout() != 0:
+                    refuse_lent(self._requests)
                 wait(self._wanted.steps(claim, self._timeout(), False, LockTimeout), self._requests, self._is_quiet)
         except LockTimeout as error:
             claim.give_up(error)
@@ -215,6 +215,15 @@ class _Run:
     def _say(self, text: str) -> None:
         if self._settings.get("verbose"):
             complain(text)
+
+
+def refuse_lent(requests: list[Request]) -> None:
+    """Raise Deadlock if a descriptor that this process was given holds one of the locks; for who is about to wait."""
+    from .._deadlock import lenders
+
+    if lenders.adopt():
+        for request in requests:
+            nesting.refuse_deadlock(request)
 
 
 def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:

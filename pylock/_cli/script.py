@@ -16,7 +16,7 @@ from .._locks import Lock, lock
 from .._run.supervisor import die_of, raw
 from . import complain
 from .options import UsageError
-from .runner import BUSY, Struck, completed, fill_standard_descriptors, wait, wanted_lock
+from .runner import BUSY, Struck, completed, fill_standard_descriptors, refuse_lent, wait, wanted_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def take(values: Values, operands: list[str]) -> int:
 def _take(wanted: Lock, fd: int, settings: Values) -> int:
     script, request = os.getppid(), wanted.request
     lend(request, fd)
-    if settings.get("timeout") != 0:
-        lenders.adopt()
     nesting.refuse_deadlock(request)
     process.speak_for(script)
     request.command = process.command_line(script)
     claim = wanted.new_claim()
     try:
         if not claim.take():
+            if settings.get("timeout") != 0:
+                refuse_lent([request])
             steps = wanted.steps(claim, settings.get("timeout"), False, LockTimeout)
             wait(_while_there(script, steps), [request], bool(settings.get("quiet")))
         assert claim.grant is not None

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from .._status import Holder
 
 
-def adopt() -> None:
+def adopt() -> bool:
     """Put the locks of inherited descriptors into the environment, as if ``pylock run`` had taken them.
 
-    For a process that has opened no lock file yet.
+    Return whether there are any. For a process that has locked nothing yet.
     """
+    found = False
     known = {os.path.realpath(outer.path) for outer in outer_holds()}
     for fd in all_descriptors():
         path = path_of(fd)
         if path is None or not path.endswith(SUFFIX) or path in known or not holds_locks(fd):
             continue
         for holder in _held_through(fd, path):
+            found = True
             line = str(OuterHold(holder.pid or 0, holder.start or 0, holder.code, holder.weight, path))
             os.environ[VARIABLE] = "\n".join(filter(None, (os.environ.get(VARIABLE), line)))
+    return found
 
 
 def _held_through(fd: int, path: str) -> list[Holder]:
