@@ -176,6 +176,14 @@ def test_script_waits_in_the_queue_under_its_own_pid(start: Start) -> None:
     assert 'descriptor 9 holds "mid", token' in script.end()[2]
 
 
+def test_script_is_told_what_it_waits_for(start: Start) -> None:
+    with library.lock("mid"):
+        script = start(TAKE)
+        assert script.process.stderr is not None
+        line = script.process.stderr.readline()
+    assert line.startswith('pylock: waiting 1 s for "mid" (exclusive), place 1 of 1, held by pid')
+
+
 @pytest.mark.parametrize(("options", "status"), [("-n", 75), ("-t 0.01", 75), ("-n -E 3", 3)])
 def test_lock_that_is_busy_is_told_and_nothing_is_held(start: Start, options: str, status: int) -> None:
     with library.lock("mid", reason="release"):
