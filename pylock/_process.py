@@ -106,16 +106,21 @@ os.register_at_fork(after_in_child=_forget_parent)
 
 def identity() -> Identity:
     """Return the identity of this process, read once."""
-    global _identity
     if _identity is None:
-        pid = os.getpid()
-        _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid(), _namespace())
+        speak_for(os.getpid())
+    assert _identity is not None
     return _identity
 
 
-def command_line() -> str:
-    """Return the command line of this process as it is now, or at least as much as a record has room for."""
-    words = _read("/proc/self/cmdline").rstrip(b"\0").split(b"\0")
+def speak_for(pid: int) -> None:
+    """From now on `identity` is that of another process, for which this one takes locks."""
+    global _identity
+    _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid(), _namespace())
+
+
+def command_line(pid: int | str = "self") -> str:
+    """Return the command line of a process as it is now, or at least as much as a record has room for."""
+    words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
     return " ".join(os.fsdecode(word) for word in words)
 
 

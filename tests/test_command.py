@@ -273,8 +273,8 @@ def test_read_only_directory_is_a_clear_error(tmp_path: Path) -> None:
 def test_standard_output_that_nobody_reads_is_no_traceback() -> None:
     until(lambda: True)
     done = subprocess.run(
-        f"{sys.executable} -m pylock --help | head -c 0", shell=True, capture_output=True, text=True, env=environment(),
-        check=False,
+        f"'{sys.executable}' -m pylock --help | head -c 0", shell=True, capture_output=True, text=True, check=False,
+        env=environment(),
     )  # fmt: skip
     assert "Traceback" not in done.stderr
 

@@ -4,6 +4,7 @@
 # Example 1: job1 uses the lock exclusively, job2 and job3 share it; they are started in three different orders.
 # Example 2: maintenance closes a lock that jobs share. They queue up, and all start when it is opened again.
 set -eu
+pylock --version >/dev/null  # where the command cannot start, nothing does
 here=$(cd "$(dirname "$0")" && pwd)
 PYLOCK_DIR=$(mktemp -d)
 export PYLOCK_DIR
@@ -12,12 +13,14 @@ trap 'rm -rf "$PYLOCK_DIR"' EXIT
 work_begins() { touch "$PYLOCK_DIR/work"; }  # from now on a job that has started goes on working
 work_ends() { rm "$PYLOCK_DIR/work"; }
 
+still_there() { sleep 0.02 && kill -0 "$1"; }  # still_there PID: wait a moment for it; its end is the end of all
+
 job() {  # job NAME LOCK [OPTIONS...]: start the job in the background, and return once it holds or waits
     name=$1 lock=$2
     shift 2
     echo "  start   $name"
     pylock run --quiet "$@" --reason "$name" "$lock" -- sh "$here/job.sh" "$name" &
-    until pylock status "$lock" --json 2>/dev/null | grep -q "\"reason\": \"$name\""; do sleep 0.02; done
+    until pylock status "$lock" --json 2>/dev/null | grep -q "\"reason\": \"$name\""; do still_there $!; done
 }
 job1() { job job1 testLock --exclusive; }
 job2() { job job2 testLock --shared; }
@@ -48,7 +51,7 @@ for name in report billing audit; do job "$name" maintain --shared; done
 echo
 echo "The weekend is over: the other order opens it, and all who wait start by themselves, in their order"
 sh "$here/maintenance.sh" open
-until pylock status maintain --json | grep -q '"used": 3'; do sleep 0.02; done
+until pylock status maintain --json | grep -q '"used": 3'; do still_there $!; done
 pylock status maintain
 work_ends
 wait

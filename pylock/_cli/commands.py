@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .options import DIRECTORY, HELP, Command, Option, capacity, seconds, texts
 from .run_options import RUN
+from .script_options import IN_SCRIPTS
 
 STATUS = Command(
     "status",
@@ -85,4 +86,4 @@ FLOM = Command(
     raw=True,
 )
 
-ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
+ALL = (RUN, STATUS, SET, *IN_SCRIPTS, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)

@@ -64,6 +64,31 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock set printers --kind pool --elements red,blue -d /nfs/locks", "a pool before its first use"),
         ),
     },
+    "path": {OPTIONS: (("pylock path -d /srv/locks deploy", 'for exec 9<>"$(...)", before take'),)},
+    "take": {
+        OPTIONS: (
+            ("pylock take --fd 9 deploy || exit", "held until the script ends"),
+            ("pylock take --fd 9 --token deploy || exit", "and prints its fencing token"),
+        ),
+        LOCK: (
+            ("pylock take --fd 9 -s data -d /srv/locks || exit", "together with other readers"),
+            ("pylock take --fd 9 -x --policy fair data || exit", "alone, and nobody passes who came later"),
+            ("pylock take --fd 9 --mode PW --reason nightly data || exit", "the only writer"),
+            ("pylock take --fd 9 -c 5 -w 2 licences || exit", "2 of 5 units"),
+        ),
+        WAIT: (
+            ("pylock take --fd 9 -t 60 -p 10 deploy || exit", "a minute at most, before all who have no priority"),
+            ("pylock take --fd 9 -n -E 1 deploy || exit", "now, or exit status 1"),
+        ),
+        OUTPUT: (
+            ("pylock take --fd 9 -v deploy || exit", "says when it is held"),
+            ("pylock take --fd 9 -q --config site.toml deploy || exit", "settings of a site; no waiting line"),
+        ),
+    },
+    "release": {OPTIONS: (("pylock release --fd 9", "before the script ends"),)},
+    "held": {
+        OPTIONS: (("pylock held -d /srv/locks backup || exit", "a script that others are to lock"),),
+    },
     "check": {
         OPTIONS: (
             ("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),

@@ -99,7 +99,12 @@ RUN = Command(
         Option(
             "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=COMMAND
         ),
-        Option("exec", "", help="become the command: no process of pylock stays in memory", group=COMMAND),
+        Option(
+            "exec",
+            "",
+            help="become the command: no process of pylock stays in memory; not for one that closes its descriptors",
+            group=COMMAND,
+        ),
         Option("create", "", "yes/no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=WAIT),
         Option(
             "idle-lifespan",

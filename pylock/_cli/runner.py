@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .._acquiring.claim import Claim
     from .._queue.drivers import Result, Steps
+    from .._request import Request
     from .._several import Composite
     from .flom_ways import Ways
     from .options import Values
@@ -38,7 +39,7 @@ _PLAIN = ("weight", "capacity", "priority", "policy", "reason", "directory", "cr
 """What a plain lock takes as it is."""
 
 
-class _Struck(BaseException):
+class Struck(BaseException):
     """A signal came while the lock was waited for."""
 
     def __init__(self, signal: int) -> None:
@@ -57,7 +58,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
 
         refuse_contradictions(values, operands)
     _refuse_with_exec(values)
-    settings = _settings(values)
+    settings = completed(values)
     name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
     return run_settings(settings, name, command)
 
@@ -69,7 +70,7 @@ def run_settings(settings: Values, name: str, command: list[str], cannot_run: in
     except CannotRun as error:
         complain(str(error))
         return error.exit_code if cannot_run is None else cannot_run
-    except _Struck as struck:
+    except Struck as struck:
         return die_of(struck.signal)
 
 
@@ -84,8 +85,9 @@ class _Run:
         self._ignore = _numbers(settings.get("ignore_signals", ()))
         self._start_ignoring = _numbers(settings.get("start_ignoring", ()), from_start=True)
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
-        self._closed = _fill_standard_descriptors()
-        self._first = _wanted_lock(settings, name)
+        self._is_quiet = bool(settings.get("quiet"))
+        self._closed = fill_standard_descriptors()
+        self._first = wanted_lock(settings, name)
         self._wanted = self._with_others(settings.get("others", ()))
         self._requests = [part.request for part in self._wanted.parts]
         for request in self._requests:
@@ -116,7 +118,9 @@ class _Run:
         claim: Any = self._wanted.new_claim()
         try:
             if not claim.take():
-                self._wait(self._wanted.steps(claim, self._timeout(), False, LockTimeout))
+                if self._timeout() != 0:
+                    refuse_lent(self._requests)
+                wait(self._wanted.steps(claim, self._timeout(), False, LockTimeout), self._requests, self._is_quiet)
         except LockTimeout as error:
             claim.give_up(error)
             return self._busy(error)
@@ -188,24 +192,6 @@ class _Run:
     def _timeout(self) -> float | None:
         return 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
 
-    def _wait(self, steps: Steps[Result]) -> Result:
-        """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
-        struck: list[int] = []
-
-        def strike(signal: int, frame: object) -> None:
-            if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
-                struck.append(signal)
-                raise _Struck(signal)
-
-        before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
-        try:
-            if self._settings.get("quiet"):
-                return drive(steps)
-            return drive_announcing(steps, self._requests)
-        finally:
-            for number, handler in before.items() if not struck else ():
-                raw.signal(number, handler)
-
     def _become_command(self, claims: tuple[Claim, ...], environment: dict[str, str]) -> NoReturn:
         for claim in claims:
             os.set_inheritable(claim.fd, True)
@@ -223,7 +209,7 @@ class _Run:
             raise CannotRun.by(error, self._command[0], self._program) from error
 
     def _announce_descendants(self, pids: list[int]) -> None:
-        if not self._settings.get("quiet"):
+        if not self._is_quiet:
             complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
 
     def _say(self, text: str) -> None:
@@ -231,7 +217,33 @@ class _Run:
             complain(text)
 
 
-def _wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
+def refuse_lent(requests: list[Request]) -> None:
+    """Raise Deadlock if a descriptor that this process was given holds one of the locks; for who is about to wait."""
+    from .._deadlock import lenders
+
+    if lenders.adopt():
+        for request in requests:
+            nesting.refuse_deadlock(request)
+
+
+def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:
+    """Wait for locks, visibly unless ``quiet``; a signal meanwhile leaves the queue in good order: Struck is raised."""
+    struck: list[int] = []
+
+    def strike(signal: int, frame: object) -> None:
+        if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
+            struck.append(signal)
+            raise Struck(signal)
+
+    before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
+    try:
+        return drive(steps) if quiet else drive_announcing(steps, requests)
+    finally:
+        for number, handler in before.items() if not struck else ():
+            raw.signal(number, handler)
+
+
+def wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
     """Return the lock that the settings describe."""
     settings = settings.get("locks", {}).get(settings.get("tree", name), {}) | settings
     implied = "shared" if "capacity" in settings or "weight" in settings else "exclusive"
@@ -253,7 +265,7 @@ def _numbers(signals: tuple[str | int, ...], from_start: bool = False) -> list[i
     return [check(str(signal)) for signal in signals]
 
 
-def _settings(values: Values) -> Values:
+def completed(values: Values) -> Values:
     """The command line's values, completed from the settings files there are."""
     files = [path for path in (SYSTEM_FILE, os.path.expanduser(USER_FILE)) if os.path.exists(path)]
     if named := values.get("config") or os.environ.get("PYLOCK_CONFIG"):
@@ -316,7 +328,7 @@ def _name_and_mode(text: str) -> tuple[str, str]:
     return text, "exclusive"
 
 
-def _fill_standard_descriptors() -> list[int]:
+def fill_standard_descriptors() -> list[int]:
     """Open what is closed of 0 to 2, so that no lock file gets such a number; return which were closed."""
     closed = []
     for fd in (0, 1, 2):

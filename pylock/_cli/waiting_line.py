@@ -8,6 +8,7 @@ from time import monotonic
 
 from .._errors import harmless
 from .._file.lockfile import Look
+from .._process import identity
 from .._run.terminal import in_foreground
 from .._status import Holder, clock, shorten, take_census
 
@@ -66,7 +67,8 @@ class WaitingLine:
         for request in self._requests:
             with Look(request.path, request.directory.remote) as fd:
                 holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
-            place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
+            me = identity().pid
+            place = next((waiter.place for waiter in waiters if waiter.pid == me), 0)
             if place:
                 break
         return request, holders, place, len(waiters)

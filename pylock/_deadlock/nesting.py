@@ -33,6 +33,11 @@ class OuterHold:
         self.weight = weight
         self.path = path
 
+    def __str__(self) -> str:
+        """The line that says so in the environment."""
+        path = self.path.replace("%", "%25").replace("\n", "%0A")
+        return f"{self.pid} {self.start} {self.code} {self.weight} {path}"
+
 
 def mark() -> str:
     """What stands in the environment of every process that runs under a claim of this one."""
@@ -43,9 +48,9 @@ def mark() -> str:
 def extended(requests: list[Request]) -> str:
     """Return the chain for a command that runs under these locks too: a line "pid start code weight path" each."""
     lines = [line for line in os.environ.get(VARIABLE, "").split("\n") if line]
+    me = process.identity()
     for request in requests:
-        path = request.path.replace("%", "%25").replace("\n", "%0A")
-        lines.append(f"{mark()}{request.mode.code} {request.weight} {path}")
+        lines.append(str(OuterHold(me.pid, me.start, request.mode.code, request.weight, request.path)))
     return "\n".join(lines)
 
 
