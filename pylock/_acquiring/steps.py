@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .._request import Request
     from .claim import Claim
 
-_LONG = 1.0
+LONG = 1.0
 """Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
 _LOOK_AGAIN = 0.002
 """Seconds between two looks at a file that is being removed."""
@@ -52,7 +52,7 @@ def steps_to_grant(
         yield from _wait(claim, None if timeout is None else begun + timeout, bool(around), waits_as_task)
     claim.waited = monotonic() - begun
     if claim.grant is None:
-        raise _refusal(refused, claim)
+        raise refusal_of(refused, claim)
 
 
 def _let_remover_finish(claim: Claim) -> Steps[None]:
@@ -71,14 +71,14 @@ def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: boo
     """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
     request = claim.request
     while True:
-        if claim.fd < 0 and not (yield from _until_opened(claim, deadline)):
+        if claim.fd < 0 and not (yield from until_opened(claim, deadline)):
             return
         if claim.grant is not None:
             return
         begun = monotonic()
         try:
             claim.grant = yield from wait(claim.fd, request, deadline, nested, watch_for(request, waits_as_task))
-            if claim.grant is None or monotonic() - begun < _LONG or is_at(claim.fd, request.path):
+            if claim.grant is None or monotonic() - begun < LONG or is_at(claim.fd, request.path):
                 return
         except Gone:
             pass
@@ -91,7 +91,7 @@ def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: boo
             return
 
 
-def _until_opened(claim: Claim, deadline: float | None) -> Steps[bool]:
+def until_opened(claim: Claim, deadline: float | None) -> Steps[bool]:
     """Wait for the lock to exist, or for its removed file to be gone, and try once; False if time is up."""
     request = claim.request
     wrong_since = None
@@ -108,7 +108,7 @@ def _until_opened(claim: Claim, deadline: float | None) -> Steps[bool]:
             wrong_since = None
         elif wrong_since is None:
             wrong_since = monotonic()
-        elif monotonic() - wrong_since > _LONG:
+        elif monotonic() - wrong_since > LONG:
             raise bad_file(request.path, "it says that it is removed, and it is there")
     return True
 
@@ -124,7 +124,7 @@ def watch_for(request: Request, waits_as_task: bool) -> Watch | None:
     return watch(around, above, request)
 
 
-def _refusal(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
+def refusal_of(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
     with loading:
         from .refusals import absence, refusal
 

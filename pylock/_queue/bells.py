@@ -74,12 +74,12 @@ class Bell:
         elif S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid() and status.st_nlink == 1:
             os.fchmod(self.fd, mode)
 
-    def silence(self) -> None:
-        """Take back what was rung, so that the descriptor is readable only from the next ring on."""
+    def silence(self) -> bool:
+        """Take back what was rung, so that the descriptor is readable only from the next ring on; whether it was."""
         try:
-            os.read(self.fd, 4096)
+            return self.fd >= 0 and bool(os.read(self.fd, 4096))
         except BlockingIOError:
-            pass
+            return False
 
     def take_down(self) -> None:
         """Remove the FIFO; call it before the seat is given up."""
