@@ -332,7 +332,7 @@ class _Waiter:
             self._rounds += 1
             for part in self._parts:
                 part.begin_round()
-        return self._rounds >= ROUNDS
+        return self._rounds >= ROUNDS and not any(part.is_closed for part in self._parts)
 
     def _pause(self, lacking: list[_Part]) -> float | None:
         """Seconds until the next look without a bell; None if time is up."""
