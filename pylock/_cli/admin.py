@@ -160,15 +160,14 @@ def _effect(affected: LockStatus) -> str:
 def _drain(before: LockStatus, directory: str | None, newcomers: bool, timeout: float | None) -> int:
     """Wait until those who held it before are gone, or with ``newcomers`` everybody; return the exit status."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    old, told = set(map(_grant, before.holders)), 0
+    old, told = set(map(_grant, before.holders)), set[object]()
     while holders := [each for each in inspect(before.name, directory).holders if newcomers or _grant(each) in old]:
         if deadline is not None and time.monotonic() >= deadline:
             there = _count(len(holders), "holder")
             complain(f'gave up after {timeout} s: still {there} of "{before.name}", first {holders[0]}')
             return BUSY
-        if told != len(holders):
-            told = len(holders)
-            complain(f'waiting for {_count(told, "holder")} of "{before.name}", first {holders[0]}')
+        if told != (told := set(map(_grant, holders))):
+            complain(f'waiting for {_count(len(holders), "holder")} of "{before.name}", first {holders[0]}')
         time.sleep(DRAIN_SECONDS)
     return 0
 

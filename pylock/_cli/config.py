@@ -146,7 +146,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_capacity(value: object) -> bool:
-    return value == "unlimited" or _is_whole(0, UNLIMITED)(value)
+    return value in ("unlimited", JOBSCHEDULERS_UNLIMITED) or _is_whole(0, UNLIMITED)(value)
 
 
 _Key = tuple[str, "Check", str]
