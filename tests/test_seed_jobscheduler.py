@@ -155,6 +155,7 @@ def test_a_demand_above_the_limit_is_refused_at_once() -> None:
 def test_who_asks_again_for_what_it_holds_is_told_so() -> None:
     done = run_pylock("run", "x", "--", "sh", "-c", "python3 -m pylock run x -- true || exit 9")
     assert done.returncode == 9
+    assert "would wait for ever" in done.stderr
 
 
 def test_higher_priority_goes_first_of_those_who_wait(jobs: Jobs) -> None:

@@ -159,6 +159,7 @@ def _effect(affected: LockStatus) -> str:
 
 def _drain(before: LockStatus, directory: str | None, newcomers: bool, timeout: float | None) -> int:
     """Wait until those who held it before are gone, or with ``newcomers`` everybody; return the exit status."""
+    sys.stdout.flush()  # what was changed shall be read meanwhile, also through a pipe
     deadline = None if timeout is None else time.monotonic() + timeout
     old, told = set(map(_grant, before.holders)), set[object]()
     while holders := [each for each in inspect(before.name, directory).holders if newcomers or _grant(each) in old]:
