@@ -71,6 +71,8 @@ class Kind:
     """Whether a hold that ends well has to be committed."""
     starts = True
     """Whether a grant is a new start, which a closed lock does not let."""
+    gives = False
+    """Whether each grant gives something that is used up, so that a try in vain has to take it back."""
     hindrance = "it was held a moment ago"
     """What keeps somebody out while nobody holds the lock."""
 
@@ -87,6 +89,13 @@ class Kind:
 
     def commit(self, fd: int, request: Request, grant: Grant) -> None:
         """Make what was given the holder's own for good, before it lets go."""
+
+    def lets(self, fd: int, request: Request, seat: int) -> bool:
+        """Whether nothing but the bytes of the mode might keep out the waiter in that seat."""
+        return True
+
+    def take_back(self, fd: int, request: Request, grant: Grant) -> None:
+        """Undo what was given with a grant that is given back unused, while it is still held."""
 
     def pause(self, seconds: float) -> float:
         """How long the next in turn may sleep, of the seconds that it wants to."""

@@ -33,8 +33,8 @@ class Holds:
 
     @property
     def waited(self) -> float:
-        """Seconds from the request to the grant of the last of them; 0.0 if all were free."""
-        return sum(claim.waited for claim in self._claims.claims)
+        """Seconds from the request to the grant; 0.0 if all were free."""
+        return max(claim.waited for claim in self._claims.claims)
 
     @property
     def held(self) -> bool:
@@ -94,9 +94,9 @@ class Composite(Asking[HoldsType]):
         return Claims(tuple(taken[part] for part in self._parts))
 
 
-def _common_order(part: Lock[Any]) -> tuple[str, str]:
-    """By which everybody sorts."""
-    return part.request.directory.path, part.request.name
+def _common_order(part: Lock[Any]) -> tuple[bool, str, str]:
+    """By which everybody sorts; what gives something away comes last, so that it is seldom given in vain."""
+    return part.request.kind.gives, part.request.directory.path, part.request.name
 
 
 class Several(Composite[Holds]):

@@ -15,6 +15,7 @@ from ._enums import Mode
 from ._errors import BadLockFile, harmless
 from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
+from ._file.closing import closing_fields
 from ._file.directories import Directory, resolve
 from ._file.header import Definition, Gone, look_at_header, parse_line
 from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
@@ -190,6 +191,41 @@ def _text(value: object) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """Who closed a lock. Fields that are not known are None."""
+
+    user: str | None
+    host: str | None
+    since: float | None
+    """Seconds since 1970."""
+    reason: str | None
+
+    def __str__(self) -> str:
+        text = f"by {harmless(self.user or '?')} on {harmless(self.host or '?')}"
+        text += f" since {day(self.since)}" if self.since else ""
+        return text + (f": {shorten(self.reason)}" if self.reason else "")
+
+
+def day(moment: float) -> str:
+    """As `clock`, to the minute, and with the day's name if it is of this week."""
+    days = (time() - moment) / 86400
+    today = localtime(moment)[:3] == localtime(time())[:3]
+    return strftime("%H:%M" if today else "%A %H:%M" if days < 6 else "%Y-%m-%d %H:%M", localtime(moment))
+
+
+def closing(fd: int, slots_start: int) -> Closing | None:
+    """Read who closed the lock; None if nobody wrote it."""
+    fields = closing_fields(fd, slots_start)
+    if fields is None:
+        return None
+    since = _whole(fields.get("since"))
+    return Closing(
+        _user_name(_whole(fields.get("uid"))), _text(fields.get("host")), since / 1e6 if since else None,
+        _text(fields.get("reason")),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class LockStatus:
     """One lock at one moment."""
 
@@ -199,6 +235,8 @@ class LockStatus:
     holders: tuple[Holder, ...]
     waiters: tuple[Waiter, ...]
     """In the order in which they are served."""
+    closed: Closing | None = None
+    """Of a closed lock, who closed it, if that is known."""
 
     @property
     def used(self) -> int:
@@ -242,4 +280,6 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
             return None
         if name is None:
             name = str((parse_line(head) or {})["name"])
-        return LockStatus(name, path, definition, *take_census(fd, slots_start(name, definition.kind)))
+        start = slots_start(name, definition.kind)
+        closed = None if definition.capacity else closing(fd, start)
+        return LockStatus(name, path, definition, *take_census(fd, start), closed)

@@ -31,6 +31,7 @@ def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]
     assert lines[1].endswith("nightly")
     assert "waits #1  exclusive" in lines[2]
     assert lines[3].split() == ["closed", "0/0", "closed"]
+    assert lines[4].startswith('"closed" is closed by ')
 
 
 def test_status_as_json_is_complete(contenders: type[Contender]) -> None:
@@ -74,10 +75,11 @@ def test_watch_shows_what_the_terminal_has_room_for(monkeypatch: pytest.MonkeyPa
 def test_set_says_what_changed_and_who_is_affected(contenders: type[Contender]) -> None:
     holder, waiter = contenders(), contenders()
     holder.acquire("x", "shared")
-    change, effect, _, row = pylock("set", "x", "--capacity", "0").stdout.splitlines()
+    change, effect, _, row, closed = pylock("set", "x", "--capacity", "0").stdout.splitlines()
     assert change == '"x": capacity unlimited -> 0 (closed)'
     assert effect == "1 holder, 0 waiters; nobody starts, the holders go on"
     assert row.split()[:5] == ["x", "1/0", "holds", "shared", str(holder.pid)]
+    assert closed.startswith('"x" is closed by ')
     waiter.start_acquiring("x", "shared")
     assert pylock("set", "x", "-c", "unlimited", "--policy=fair").stdout.startswith(
         '"x": capacity 0 (closed) -> unlimited, policy shared-first -> fair\n'

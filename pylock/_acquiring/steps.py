@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._request import Request
     from .claim import Claim
 
-_LONG = 1.0
+LONG = 1.0
 """Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
 _LOOK_AGAIN = 0.002
 """Seconds between two looks at a file that is being removed."""
@@ -54,7 +54,7 @@ def steps_to_grant(
         yield from _wait(claim, None if timeout is None else begun + timeout, bool(around), waits_as_task)
     claim.waited = monotonic() - begun
     if claim.grant is None:
-        raise _refusal(refused, claim)
+        raise refusal_of(refused, claim)
 
 
 def _let_remover_finish(claim: Claim) -> Steps[None]:
@@ -77,16 +77,16 @@ def _is_being_removed(claim: Claim) -> bool:
 
 def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: bool) -> Steps[None]:
     """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
-    request, doubt = claim.request, _Doubt(claim.request.path)
+    request, doubt = claim.request, Doubt(claim.request.path)
     while True:
-        if claim.fd < 0 and not (yield from _until_opened(claim, deadline, doubt)):
+        if claim.fd < 0 and not (yield from until_opened(claim, deadline, doubt)):
             return
         if claim.grant is not None:
             return
         begun = monotonic()
         try:
             claim.grant = yield from wait(claim.fd, request, deadline, nested, watch_for(request, waits_as_task))
-            if claim.grant is None or monotonic() - begun < _LONG or is_at(claim.fd, request.path):
+            if claim.grant is None or monotonic() - begun < LONG or is_at(claim.fd, request.path):
                 return
         except Gone:
             if doubt.looks_wrong():
@@ -101,7 +101,7 @@ def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: boo
             return
 
 
-class _Doubt:
+class Doubt:
     """Whether a file that is marked as removed is being removed at all."""
 
     __slots__ = ("_path", "_since")
@@ -118,12 +118,12 @@ class _Doubt:
             return False
         if self._since is None:
             self._since = monotonic()
-        if monotonic() - self._since > _LONG:
+        if monotonic() - self._since > LONG:
             raise bad_file(self._path, "it says that it is removed, and it is there")
         return True
 
 
-def _until_opened(claim: Claim, deadline: float | None, doubt: _Doubt) -> Steps[bool]:
+def until_opened(claim: Claim, deadline: float | None, doubt: Doubt) -> Steps[bool]:
     """Wait for the lock to exist, or for its removed file to be gone, and try once; False if time is up."""
     request = claim.request
     while claim.fd < 0:
@@ -151,7 +151,7 @@ def watch_for(request: Request, waits_as_task: bool) -> Watch | None:
     return watch(around, above, request)
 
 
-def _refusal(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
+def refusal_of(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
     try:
         with loading:
             from .refusals import absence, refusal

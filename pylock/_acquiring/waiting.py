@@ -62,7 +62,7 @@ def wait(
     sources = Sources(bell)
     try:
         bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring
-        record = request.record(now(), None, _extra(request, nested, watch))
+        record = request.record(now(), None, note_of(request, nested, watch))
         put_record(fd, request, record, request.slot_offset(seat_slot(seat)))
         ticket = Ticket(fd, request.mode.lane, request.priority, seat)
         granted = yield from _Wait(fd, request, ticket, bell, sources, deadline, nested, watch).turns()
@@ -75,7 +75,7 @@ def wait(
         _leave(fd, request, granted is not None)
 
 
-def _extra(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:
+def note_of(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:
     """What others should know of this waiter besides who it is."""
     extra = request.kind.extra
     if nested:
@@ -95,7 +95,12 @@ def _leave(fd: int, request: Request, granted: bool) -> None:
 
 def ring_next(fd: int, request: Request, holding: ModeRule | None = None) -> None:
     """Wake whoever might be granted the lock now; ``holding`` is the mode held through fd itself."""
-    seat = seat_to_ring(fd, request.terms.fair, holding)
+    ring_after(fd, request, 0, holding)
+
+
+def ring_after(fd: int, request: Request, ticket: int, holding: ModeRule | None = None) -> None:
+    """As `ring_next`, of those who stand behind the ticket, whose owner cannot use the lock."""
+    seat = seat_to_ring(fd, request.terms.fair, holding, ticket)
     if seat is not None:
         ring(request.path, seat, request.directory.private)
 

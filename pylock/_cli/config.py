@@ -13,7 +13,7 @@ from .._file.bytemap import LAST_PRIORITY
 from .._file.layout import POLICIES, UNLIMITED
 from .._modes import ALL, rule_of
 from .._run.signals import ignorable, ignorable_from_start
-from .options import MOST_SECONDS, UsageError
+from .options import JOBSCHEDULERS_UNLIMITED, MOST_SECONDS, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Reader:
             if not check(value):
                 raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {_brief(value)}")
             values[target] = tuple(value) if isinstance(value, list) else value
-        if values.get("capacity") == "unlimited":
+        if values.get("capacity") in ("unlimited", JOBSCHEDULERS_UNLIMITED):
             values["capacity"] = UNLIMITED
         return values
 
@@ -151,7 +151,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_capacity(value: object) -> bool:
-    return value == "unlimited" or _is_whole(0, UNLIMITED)(value)
+    return value in ("unlimited", JOBSCHEDULERS_UNLIMITED) or _is_whole(0, UNLIMITED)(value)
 
 
 _Key = tuple[str, "Check", str]

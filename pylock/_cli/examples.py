@@ -58,7 +58,11 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
     },
     "set": {
         OPTIONS: (
-            ("pylock set maintain --capacity 0 --drain", "nobody starts any more, and all have ended"),
+            ("pylock set maintain -c 0 -r 'kernel update' --drain", "nobody starts any more, and all have ended"),
+            (
+                "pylock set maintain --drain --newcomers -t 600",
+                "wait ten minutes for a moment in which nobody holds it",
+            ),
             ("pylock set maintain --capacity unlimited", "all who wait start"),
             ("pylock set data --policy fair", "who came first goes first"),
             ("pylock set printers --kind pool --elements red,blue -d /nfs/locks", "a pool before its first use"),

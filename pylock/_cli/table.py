@@ -27,9 +27,17 @@ def as_table(locks: tuple[LockStatus, ...], directory: str) -> str:
             rows = [row[:column] + row[column + 1 :] for row in rows]
     shown = [tuple(map(harmless, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown
-    )
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    return "\n".join(lines + _closings(locks))
+
+
+def _closings(locks: tuple[LockStatus, ...]) -> list[str]:
+    """A line for each closed lock that somebody waits for or holds, or of which it is known who closed it."""
+    return [
+        harmless(f'"{shorten(lock.name)}" is closed {lock.closed or ""}'.rstrip())
+        for lock in locks
+        if not lock.definition.capacity and (lock.closed or lock.holders or lock.waiters)
+    ]
 
 
 def _rows(lock: LockStatus, now: float) -> list[tuple[str, ...]]:
@@ -83,6 +91,7 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
         "capacity": None if definition.capacity == UNLIMITED else definition.capacity,
         "policy": definition.policy,
         "defined": definition.defined,
+        "closed": lock.closed and asdict(lock.closed),
         "used": lock.used,
         "holders": [_fields(holder) for holder in lock.holders],
         "waiters": [_fields(waiter) for waiter in lock.waiters],

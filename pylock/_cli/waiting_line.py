@@ -10,7 +10,7 @@ from .._errors import harmless
 from .._file.lockfile import Look
 from .._process import identity
 from .._run.terminal import in_foreground
-from .._status import Holder, clock, shorten, take_census
+from .._status import Holder, clock, closing, shorten, take_census
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
 """Seconds from one line to the next."""
 
-_Look = tuple["Request", tuple[Holder, ...], int, int]
-"""The request that is waited for, who holds that lock, our place in the queue (0: none), and how many wait."""
+_Look = tuple["Request", tuple[Holder, ...], int, int, str]
+"""The request that is waited for, who holds that lock, our place in the queue (0: none), how many wait, and who closed
+the lock, if it is."""
 
 
 class WaitingLine:
@@ -64,19 +65,30 @@ class WaitingLine:
             self._unread = True
 
     def _look(self) -> _Look:
-        for request in self._requests:
-            with Look(request.path, request.directory.remote) as fd:
-                holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
-            me = identity().pid
-            place = next((waiter.place for waiter in waiters if waiter.pid == me), 0)
-            if place:
-                break
-        return request, holders, place, len(waiters)
+        """Of several locks show the first that is in the way: all are waited for, and some may be free."""
+        looks = [self._look_at(request) for request in self._requests]
+        queued = [look for look in looks if look[2]]
+        return next((look for look in queued if look[4] or _excluding(look)), (queued or looks[-1:])[0])
+
+    def _look_at(self, request: Request) -> _Look:
+        with Look(request.path, request.directory.remote) as fd:
+            holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
+            is_closed = request.terms.limit == 0
+            closed = f"closed {closing(fd, request.slots_start) or ''}".rstrip() if is_closed and fd >= 0 else ""
+        place = next((waiter.place for waiter in waiters if waiter.pid == identity().pid), 0)
+        return request, holders, place, len(waiters), closed
+
+
+def _excluding(look: _Look) -> bool:
+    """Whether somebody holds the lock who may be in our way."""
+    request, holders, *_ = look
+    return request.mode.counted or any(holder.code not in request.mode.compatible for holder in holders)
 
 
 def _text(
-    waited: float, request: Request, holders: tuple[Holder, ...], place: int, count: int, brief: bool = False
-) -> str:
+    waited: float, request: Request, holders: tuple[Holder, ...], place: int, count: int, closed: str,
+    brief: bool = False,
+) -> str:  # fmt: skip
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
     name = shorten(request.name, 20 if brief else 255)
     text = f'{_duration(waited)} for "{name}" ({request.mode.code if brief else request.mode.name})'
@@ -86,8 +98,8 @@ def _text(
         text += ", which nobody else uses yet"
     if place:
         text += f", {'' if brief else 'place '}{place} of {count}"
-    if request.terms.limit == 0:
-        text += ", which is closed"
+    if closed:
+        text += f", which is {'closed' if brief else closed}"
     if holders:
         text += _held_briefly(holders) if brief else _held(holders)
     return harmless(f"pylock: {text}" if brief else f"pylock: waiting {text}")

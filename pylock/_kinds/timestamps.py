@@ -91,6 +91,7 @@ class _TimestampKind(Kind):
     __slots__ = ("_format", "_grain", "_late", "_refused", "_zoned")
 
     name = TIMESTAMP
+    gives = True
     hindrance = "the value of this moment was given already, and the clock has not gone on"
 
     def __init__(self, format: str) -> None:

@@ -80,12 +80,12 @@ class Bell:
         is_at = (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
         return is_at and named.st_nlink == 1 and named.st_uid == os.geteuid()
 
-    def silence(self) -> None:
-        """Take back what was rung, so that the descriptor is readable only from the next ring on."""
+    def silence(self) -> bool:
+        """Take back what was rung, so that the descriptor is readable only from the next ring on; whether it was."""
         try:
-            os.read(self.fd, 4096)
+            return self.fd >= 0 and bool(os.read(self.fd, 4096))
         except BlockingIOError:
-            pass
+            return False
 
     def take_down(self) -> None:
         """Remove the FIFO; call it before the seat is given up."""
