@@ -85,6 +85,10 @@ class _Run:
         self._start_ignoring = [_ignorable(str(signal)) for signal in settings.get("start_ignoring", ())]
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._closed = _fill_standard_descriptors()
+        if "locks" in settings:
+            from .settled import settle_all
+
+            settle_all(settings, name, makes=_OTHER_KINDS.isdisjoint(settings))
         self._first = _wanted_lock(settings, name)
         self._wanted = self._with_others(settings.get("others", ()))
         self._requests = [part.request for part in self._wanted.parts]
@@ -101,7 +105,7 @@ class _Run:
 
         common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
         defined = self._settings.get("locks", {})
-        named = (_name_and_mode(text) for text in others)
+        named = (name_and_mode(text) for text in others)
         return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
@@ -294,7 +298,7 @@ def _refuse_with_exec(values: Values) -> None:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 
 
-def _name_and_mode(text: str) -> tuple[str, str]:
+def name_and_mode(text: str) -> tuple[str, str]:
     """Split NAME[:MODE]; a colon that no mode follows belongs to the name, unless the mode is only misspelt."""
     name, colon, mode = text.rpartition(":")
     if colon and name:
