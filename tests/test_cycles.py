@@ -205,7 +205,7 @@ def test_several_locks_that_are_being_collected_and_a_single_one_in_a_cycle(monk
     def other_way() -> str:
         with pylock.lock("b"):
             held.set()
-            until(lambda: pylock.inspect("a").holders)
+            until(lambda: pylock.inspect("b").waiters and pylock.inspect("a").holders)
             with pylock.lock("a"):
                 return "got both"
 

@@ -88,7 +88,9 @@ class _Run:
         if "locks" in settings:
             from .settled import settle_all
 
-            settle_all(settings, name, makes=_OTHER_KINDS.isdisjoint(settings))
+            first = str(settings.get("tree", name))
+            others = [_name_and_mode(text)[0] for text in settings.get("others", ())]
+            settle_all(settings, first, others, makes=_OTHER_KINDS.isdisjoint(settings))
         self._first = _wanted_lock(settings, name)
         self._wanted = self._with_others(settings.get("others", ()))
         self._requests = [part.request for part in self._wanted.parts]
@@ -105,7 +107,7 @@ class _Run:
 
         common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
         defined = self._settings.get("locks", {})
-        named = (name_and_mode(text) for text in others)
+        named = (_name_and_mode(text) for text in others)
         return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
 
     def carry_out(self) -> int:
@@ -298,7 +300,7 @@ def _refuse_with_exec(values: Values) -> None:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 
 
-def name_and_mode(text: str) -> tuple[str, str]:
+def _name_and_mode(text: str) -> tuple[str, str]:
     """Split NAME[:MODE]; a colon that no mode follows belongs to the name, unless the mode is only misspelt."""
     name, colon, mode = text.rpartition(":")
     if colon and name:

@@ -6,20 +6,18 @@ from .._definitions import settle
 from .._file.texts import harmless
 from . import complain
 from .admin import definition_changes
-from .runner import name_and_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .options import Values
 
 
-def settle_all(settings: Values, name: str, *, makes: bool) -> None:
+def settle_all(settings: Values, first: str, others: list[str], *, makes: bool) -> None:
     """Let the locks of this command be as ``[locks.NAME]`` says, if that has changed, and say so once.
 
-    ``makes``: the first of them is a plain one, which may be made. Raises as `settle`.
+    ``makes``: the first one is plain, which may be made. Raises as `settle`.
     """
-    first = str(settings.get("tree", name))
-    for each in (first, *(name_and_mode(text)[0] for text in settings.get("others", ()))):
+    for each in (first, *others):
         said = settings["locks"].get(each)
         if not said:
             continue
