@@ -33,7 +33,8 @@ def load_settings(files: list[str]) -> Values:
     """Return what the files say, a later one before an earlier. Raises UsageError with file and key."""
     settings: Values = {}
     for path in files:
-        settings |= _read(path)
+        found = _read(path)
+        settings |= found | ({"locks_from": path} if "locks" in found else {})
     return settings
 
 

@@ -61,7 +61,7 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock set maintain -c 0 -r 'kernel update' --drain", "nobody starts any more, and all have ended"),
             (
                 "pylock set maintain --drain --newcomers -t 600",
-                "wait ten minutes for a moment in which nobody holds it",
+                "wait for nobody to hold it",
             ),
             ("pylock set maintain --capacity unlimited", "all who wait start"),
             ("pylock set data --policy fair", "who came first goes first"),

@@ -87,6 +87,12 @@ class _Run:
         self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
         self._is_quiet = bool(settings.get("quiet"))
         self._closed = fill_standard_descriptors()
+        if "locks" in settings:
+            from .settled import settle_all
+
+            first = str(settings.get("tree", name))
+            others = [_name_and_mode(text)[0] for text in settings.get("others", ())]
+            settle_all(settings, first, others, makes=_OTHER_KINDS.isdisjoint(settings))
         self._first = wanted_lock(settings, name)
         self._wanted = self._with_others(settings.get("others", ()))
         self._requests = [part.request for part in self._wanted.parts]
