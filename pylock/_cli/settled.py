@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._definitions import settle
-from .._file.texts import harmless
+from .._errors import harmless
 from . import complain
 from .admin import definition_changes
 
