@@ -58,7 +58,7 @@ echo "Jobs that are started now queue up"
 work_begins
 for name in report billing audit; do job "$name" maintain --shared; done
 echo
-echo "The weekend is over: the other order opens it, and all who wait start by themselves, in their order"
+echo "The weekend is over: the other order opens it, and all who wait get it by themselves, in their order"
 echo "  open    maintain"
 sh "$here/maintenance.sh" open >"$PYLOCK_DIR/said"
 for name in report billing audit; do until has_started "$name"; do sleep 0.02; done; done
