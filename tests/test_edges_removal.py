@@ -233,7 +233,7 @@ def test_marked_file_that_somebody_holds_lets_a_task_be_cancelled(directory: Pat
 
 @pytest.mark.parametrize("kind", ["exclusive", "shared", "null", "all_of"])
 def test_marked_file_that_somebody_holds_is_damage(kind: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_LONG", 0.1)
+    monkeypatch.setattr(steps, "LONG", 0.1)
     damaged = pytest.raises(pylock.BadLockFile, match="says that it is removed, and it is there")
     with held_and_marked(directory), damaged:
         KINDS[kind]().acquire(20)  # type: ignore[attr-defined]

@@ -31,6 +31,7 @@ from .._file.byterange import find_all, let_go
 from .._file.header import Gone
 from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
 from .._file.lockfile import is_at, refresh
+from .._file.removal import finish_removal
 from .._modes import EXCLUSIVE, NULL
 from .._queue.bells import Bell
 from .._queue.tickets import LEAVE_SEATS, Ticket, all_seats, leave_queue, take_seat
@@ -57,11 +58,12 @@ def steps_to_grants(claims: tuple[Claim, ...], timeout: float | None, waits_as_t
     begun = monotonic()
     deadline = None if timeout is None else begun + timeout
     nested = [_is_nested(claim.request, waits_as_task) for claim in claims]
+    doubts = [Doubt(claim.request.path) for claim in claims]
     while True:
-        for claim in claims:
+        for claim, doubt in zip(claims, doubts, strict=True):
             if claim.fd < 0:
                 claim.take(tries=False)
-            if claim.fd < 0 and not (yield from until_opened(claim, deadline, Doubt(claim.request.path))):
+            if claim.fd < 0 and not (yield from until_opened(claim, deadline, doubt)):
                 return claim
             give_back(claim)
         queued = monotonic()
@@ -70,7 +72,13 @@ def steps_to_grants(claims: tuple[Claim, ...], timeout: float | None, waits_as_t
             if lacking is not None or monotonic() - queued < LONG or _all_are_there(claims):
                 return lacking
         except Gone:
-            pass
+            for claim, doubt in zip(claims, doubts, strict=True):
+                claim.close()
+                if not finish_removal(claim.request.path):
+                    doubt.looks_wrong()
+            if deadline is not None and monotonic() >= deadline:
+                return claims[0]
+            yield -1, _SEAT_PAUSE
         except OSError as error:  # removed on another host
             if error.errno != ESTALE:
                 raise
