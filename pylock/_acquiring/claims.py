@@ -53,10 +53,10 @@ class Claims:
         """Take all of them, ``timeout`` seconds in all. After an exception none is held."""
         begun = monotonic()
         try:
-            if timeout == 0:
+            if timeout == 0 or len(self.claims) == 1:  # which needs no waiting for several
                 for claim in self.claims:
                     if not claim.take():
-                        yield from steps_to_grant(claim, 0, waits_as_task, refused)
+                        yield from steps_to_grant(claim, timeout, waits_as_task, refused)
             elif not all(claim.take() for claim in self.claims):
                 lacking = yield from steps_to_grants(self.claims, timeout, waits_as_task)
                 for claim in self.claims:
