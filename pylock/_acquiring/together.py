@@ -177,7 +177,6 @@ class _Part:
         self.bell.hang(self.request.directory.file_mode)
         self.sign()
         self.ticket = Ticket(self.fd, self.request.mode.lane, self.request.priority, self.seat)
-        self.ticket.yield_place()
 
     def sign(self) -> None:
         """Write the record of a waiter, with what it holds by now."""
