@@ -93,6 +93,7 @@ def test_set_drain_returns_when_the_holders_are_gone(contenders: type[Contender]
     try:
         assert running.line().startswith('"x": capacity')
         assert running.process.stderr is not None
+        assert running.process.stderr.readline().startswith("pylock: in ")
         assert f'waiting for 1 holder of "x", first pid {holder.pid}' in running.process.stderr.readline()
         assert running.process.poll() is None
         holder.release()

@@ -11,11 +11,12 @@ from shutil import get_terminal_size
 from .._definitions import define
 from .._file.directories import absolute, resolve
 from .._file.layout import UNLIMITED
-from .._file.texts import harmless
+from .._file.texts import from_os, harmless
 from .._run import signals as signames
 from .._status import LockStatus, inspect, shorten, status
 from . import complain
 from .options import UsageError
+from .settings import directory_given, place
 from .table import as_json, as_table
 
 TYPE_CHECKING = False
@@ -42,7 +43,9 @@ def _exactly_one(operands: list[str], what: str) -> str:
 
 def show_status(values: Values, operands: list[str]) -> int:
     name = _at_most_one(operands, "NAME")
-    directory = values.get("directory")
+    name = None if name is None else from_os(name)
+    where = place(values)
+    directory = where.directory
     if values.get("quiet"):
         if name is None:
             raise UsageError("--quiet needs a NAME")
@@ -52,7 +55,11 @@ def show_status(values: Values, operands: list[str]) -> int:
             raise UsageError("--watch shows a table; without it --json prints one look, as often as it is called")
         return _watch(name, directory)
     locks = _look(name, directory)
-    print(as_json(locks) if values.get("json") else as_table(locks, resolve(directory).path))
+    if values.get("json"):
+        print(as_json(locks))
+    else:
+        print(as_table(locks, resolve(directory).path), flush=True)
+        complain(str(where))
     return 0
 
 
@@ -94,8 +101,9 @@ def _cropped(table: str) -> str:
 
 
 def change_definition(values: Values, operands: list[str]) -> int:
-    name = _exactly_one(operands, "NAME")
-    directory = values.get("directory")
+    name = from_os(_exactly_one(operands, "NAME"))
+    where = place(values)
+    directory = where.directory
     changes = {key: values[key] for key in ("capacity", "policy", "elements", "kind") if key in values}
     if not changes and not values.get("drain"):
         raise UsageError("nothing to set; use --capacity, --policy, --elements, --kind or --drain")
@@ -103,6 +111,7 @@ def change_definition(values: Values, operands: list[str]) -> int:
     if changes:
         define(name, directory=directory, **changes)
     affected = replace(before, definition=inspect(name, directory).definition)
+    complain(str(where))
     print(f'"{harmless(name)}": {harmless(_changes(before, affected))}')
     print(_effect(affected))
     if affected.holders or affected.waiters:
@@ -154,7 +163,7 @@ def _drain(name: str, directory: str | None) -> None:
 def make_directory(values: Values, operands: list[str]) -> int:
     from .._file.new_directory import make_shared
 
-    path = absolute(_exactly_one(operands, "DIR"))
+    path = absolute(directory_given(values, operands) or _exactly_one(operands, "DIR"))
     group = values.get("group")
     mode = 0o1777 if group is None else 0o2770
     make_shared(path, mode, -1 if group is None else _number_of_group(group), force="force" in values)
@@ -179,7 +188,7 @@ def _number_of_group(group: str) -> int:
 def clean_directory(values: Values, operands: list[str]) -> int:
     from .._file.removal import clean
 
-    where = resolve(_at_most_one(operands, "DIR"))
+    where = resolve(place(values, directory_given(values, operands)).directory)
     dry_run = bool(values.get("dry_run"))
     count = 0
     for name in clean(where, dry_run):

@@ -41,6 +41,7 @@ INIT = Command(
     (
         Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"),
         Option("force", "f", help="open an existing one to more users; as root, also one that is another user's"),
+        Option("directory", "d", "DIR", "the same as the operand"),
         HELP,
     ),
 )
@@ -49,7 +50,7 @@ CLEAN = Command(
     "[DIR]",
     "Remove idle lock files, and what killed waiters left behind; never what is in use or was defined with set.",
     "pylock._cli.admin:clean_directory",
-    (Option("dry-run", "", help="only say what would be removed"), HELP),
+    (Option("dry-run", "", help="only say what would be removed"), DIRECTORY, HELP),
 )
 CHECK = Command(
     "check",
@@ -59,6 +60,7 @@ CHECK = Command(
     (
         Option("peer", "", "HOSTCMD", 'prove exclusion with another host, reached by this prefix: "ssh host2"'),
         Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
+        DIRECTORY,
         HELP,
     ),
 )

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 
 from .._file.layout import KINDS, LOCK, POLICIES
+from .._file.texts import from_os, to_os
 from .._modes import ALL as MODES
 from . import flom_options as flom
 from .commands import ALL
 from .options import Command, Option, UsageError, named
+from .settings import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,13 +40,14 @@ _Candidates = list[tuple[str, str]]
 
 def print_completion(values: Values, operands: list[str]) -> int:
     if "line" in values:
-        kind, candidates = _answer_in_bash(values["line"], operands[0] if operands else " ")
+        kind, candidates = _answer_in_bash(from_os(values["line"]), operands[0] if operands else " ")
     elif values.get("answer"):
-        kind, candidates = answer(operands or [""])
+        kind, candidates = answer([from_os(word) for word in operands or [""]])
     else:
         print(script(*operands), end="")
         return 0
-    print("\n".join([kind, *(f"{word}\t{meaning}" if meaning else word for word, meaning in candidates)]))
+    lines = [f"{word}\t{meaning}" if meaning else word for word, meaning in candidates]
+    print("\n".join([kind, *(to_os(line) for line in lines if to_os(line).replace("\t", "").isprintable())]))
     return 0
 
 
@@ -61,6 +64,8 @@ def names(directory: str | None) -> list[str]:
     """The names of all locks that can be typed as they are: printable, and not taken for an option."""
     from .._status import status
 
+    if directory is None:
+        directory = place({}).directory
     return [lock.name for lock in status(directory) if lock.name.isprintable() and not lock.name.startswith("-")]
 
 
@@ -115,15 +120,15 @@ class _Typed:
 
     def _value(self, option: Option, text: str) -> None:
         if option.name in ("directory", "socket"):
-            self.directory = os.path.expanduser(os.path.expandvars(text))
+            self.directory = os.path.expanduser(os.path.expandvars(to_os(text)))
 
 
 def _short_with_value(command: Command, word: str) -> tuple[str, str, str]:
     """Split short options that may be joined at the first that takes a value, as "-sd/srv" into -d and /srv."""
-    for place, letter in enumerate(word[1:], 2):
+    for end, letter in enumerate(word[1:], 2):
         option = _option(command, f"-{letter}")
         if option is None or option.metavar:
-            return f"-{letter}", word[place:], word[place:].removeprefix("=")
+            return f"-{letter}", word[end:], word[end:].removeprefix("=")
     return word, "", ""
 
 
@@ -162,7 +167,7 @@ def _values(what: str, directory: str | None) -> tuple[str, _Candidates]:
 def _names_or_none(directory: str | None) -> Iterable[str]:
     try:
         return names(directory)
-    except (OSError, ValueError):  # nobody is to be told in the middle of a line
+    except (OSError, ValueError, UsageError):  # nobody is to be told in the middle of a line
         return ()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .._file.bytemap import LAST_PRIORITY
 from .._file.layout import POLICIES, UNLIMITED
+from .._file.texts import to_os
 from .._modes import ALL, rule_of
 from .._run.signals import ignorable
 from .options import MOST_SECONDS, UsageError
@@ -33,7 +34,10 @@ def load_settings(files: list[str]) -> Values:
     """Return what the files say, a later one before an earlier. Raises UsageError with file and key."""
     settings: Values = {}
     for path in files:
-        settings |= _read(path)
+        read = _read(path)
+        if "directory" in read:
+            read |= {"directory": to_os(read["directory"]), "directory_by": path}
+        settings |= read
     return settings
 
 
@@ -45,7 +49,7 @@ def _read(path: str) -> Values:
             raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
             raise UsageError(f"{path}: is larger than {MOST_BYTES} bytes; name a settings file in TOML")
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")
         return _Reader(path, text).settings(tomllib.loads(text))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None

@@ -66,16 +66,16 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
     "check": {
         OPTIONS: (
             ("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),
-            ("pylock check /srv/locks --timeout 3", "a server that is slower is away"),
+            ("pylock check -d /srv/locks --timeout 3", "a server that is slower is away"),
         ),
     },
     "init": {
         OPTIONS: (
-            ("pylock init /srv/locks --group batch", "for the members of one group"),
+            ("pylock init -d /srv/locks --group batch", "for the members of one group"),
             ("pylock init /srv/locks --force", "from now on for everybody"),
         )
     },
-    "clean": {OPTIONS: (("pylock clean --dry-run", "see first"),)},
+    "clean": {OPTIONS: (("pylock clean -d /srv/locks --dry-run", "see first"),)},
     "completion": {
         OPTIONS: (
             ("pylock completion bash > ~/.bash_completion", "or eval it in ~/.bashrc; in zsh behind compinit"),

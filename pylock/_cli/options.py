@@ -6,6 +6,7 @@ A hand-written parser, because argparse alone takes as long to import as the res
 from __future__ import annotations
 
 from .._file.layout import UNLIMITED
+from .._file.texts import from_os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def capacity(text: str) -> int:
 
 
 def texts(text: str) -> tuple[str, ...]:
-    found = tuple(text.split(","))
+    found = tuple(from_os(text).split(","))
     if not all(found):
         raise ValueError(f"{text!r} has an empty element; separate elements by single commas")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._file.texts import from_os
 from .options import DIRECTORY, HELP, Command, Option, capacity, exit_code, seconds, texts, whole, yes_or_no
 
 LOCK, KIND, WAIT = "What to lock", "Other kinds of locks", "How to wait"
@@ -41,6 +42,7 @@ RUN = Command(
             "NAME[:MODE]",
             "another lock to have at the same time; may be repeated, all or nothing",
             name="others",
+            parse=from_os,
             many=True,
             group=LOCK,
         ),
@@ -52,11 +54,11 @@ RUN = Command(
             parse=texts,
             group=KIND,
         ),
-        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", group=KIND),
+        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", parse=from_os, group=KIND),
         Option("sequence", "", help="a number that nobody else gets, told in PYLOCK_VALUE", group=KIND),
         Option("transactional", "", help="with --sequence: the number goes back if the command fails", group=KIND),
         Option("timestamp", "", "FORMAT", "a time that nobody else gets, told in PYLOCK_VALUE", group=KIND),
-        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", group=LOCK),
+        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", parse=from_os, group=LOCK),
         Option("directory", "d", "DIR", DIRECTORY.help, group=LOCK),
         Option(
             "timeout",

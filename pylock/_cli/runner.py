@@ -7,6 +7,7 @@ from errno import ENOEXEC
 
 from .._deadlock import nesting
 from .._errors import LockError, LockTimeout
+from .._file.layout import UNLIMITED
 from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
@@ -16,6 +17,7 @@ from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_pro
 from . import complain
 from .announcing import drive_announcing
 from .options import UsageError
+from .settings import RunSettings, completed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,13 +25,11 @@ if TYPE_CHECKING:
 
     from .._acquiring.claim import Claim
     from .._queue.drivers import Result, Steps
+    from .._request import Request
     from .._several import Composite
-    from .flom_ways import Ways
     from .options import Values
 
 DEFAULT_NAME = "default"
-SYSTEM_FILE = "/etc/pylock/config.toml"
-USER_FILE = "~/.config/pylock/config.toml"
 BUSY = 75
 """Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
 
@@ -57,12 +57,12 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
 
         refuse_contradictions(values, operands)
     _refuse_with_exec(values)
-    settings = _settings(values)
-    name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
+    settings = RunSettings(completed(values))
+    name = from_os(operands[0]) if operands else settings.name or DEFAULT_NAME
     return run_settings(settings, name, command)
 
 
-def run_settings(settings: Values, name: str, command: list[str], cannot_run: int | None = None) -> int:
+def run_settings(settings: RunSettings, name: str, command: list[str], cannot_run: int | None = None) -> int:
     """Run the command as the settings say; ``cannot_run`` stands for the exit statuses 126 and 127."""
     try:
         return _Run(settings, name, command).carry_out()
@@ -76,33 +76,33 @@ def run_settings(settings: Values, name: str, command: list[str], cannot_run: in
 class _Run:
     """One command under its locks."""
 
-    def __init__(self, settings: Values, name: str, command: list[str]) -> None:
+    def __init__(self, settings: RunSettings, name: str, command: list[str]) -> None:
         self._settings = settings
-        self._flom: Ways | None = settings.get("as_flom")
+        self._flom = settings.as_flom
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
-        self._ignore = [_ignorable(str(signal)) for signal in settings.get("ignore_signals", ())]
-        self._start_ignoring = [_ignorable(str(signal)) for signal in settings.get("start_ignoring", ())]
-        self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
+        self._ignore = [_ignorable(str(signal)) for signal in settings.ignore_signals or ()]
+        self._start_ignoring = [_ignorable(str(signal)) for signal in settings.start_ignoring or ()]
+        self._whole_tree = _waits_for_tree(settings.wait_for)
         self._closed = _fill_standard_descriptors()
         self._first = _wanted_lock(settings, name)
-        self._wanted = self._with_others(settings.get("others", ()))
+        self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]
         for request in self._requests:
             request.command = from_os(" ".join(command))
             request.renews |= self._flom is not None
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
-        self._requests[-1].passes_bell_late = not settings.get("exec")
+        self._requests[-1].passes_bell_late = not settings.exec
 
     def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
         if not others:
             return self._first
         from .._several import all_of
 
-        common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
-        defined = self._settings.get("locks", {})
+        common = self._settings.given("priority", "reason", "directory")
         named = (_name_and_mode(text) for text in others)
-        return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
+        defined = self._settings.defined
+        return all_of(self._first, *(lock(name, mode, **common, **defined(name)) for name, mode in named))
 
     def carry_out(self) -> int:
         if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
@@ -111,7 +111,7 @@ class _Run:
         for number in self._start_ignoring:
             raw.signal(number, raw.SIG_IGN)
         supervisor = Supervisor(
-            self._ignore, bool(self._settings.get("new_group")), self._whole_tree, self._start_ignoring, complain
+            self._ignore, bool(self._settings.new_group), self._whole_tree, self._start_ignoring, complain
         )
         claim: Any = self._wanted.new_claim()
         try:
@@ -138,7 +138,7 @@ class _Run:
         claims: tuple[Claim, ...] = claim.claims
         first = next(single for single in claims if single.request is self._first.parts[-1].request)
         environment = _environment() | self._told(claims, first)
-        if self._settings.get("exec"):
+        if self._settings.exec:
             self._become_command(claims, environment)
         supervisor.block_signals()
         self._say(f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}')
@@ -176,17 +176,18 @@ class _Run:
 
     def _busy(self, error: LockTimeout) -> int:
         """What to do when the lock could not be had."""
-        if self._settings.get("skip_if_busy"):
+        if self._settings.skip_if_busy:
             self._say(f"skipped: {error}")
             return 0
         if self._flom:
             self._flom.say_refused(error.exists)
         complain(str(error))
-        busy = int(self._settings.get("busy_exit_code", BUSY))
-        return busy if error.exists else int(self._settings.get("absent_exit_code", busy))
+        busy, absent = self._settings.busy_exit_code, self._settings.absent_exit_code
+        code = busy if error.exists or absent is None else absent
+        return BUSY if code is None else code
 
     def _timeout(self) -> float | None:
-        return 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
+        return 0.0 if self._settings.skip_if_busy else self._settings.timeout
 
     def _wait(self, steps: Steps[Result]) -> Result:
         """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
@@ -199,7 +200,7 @@ class _Run:
 
         before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
         try:
-            if self._settings.get("quiet"):
+            if self._settings.quiet:
                 return drive(steps)
             return drive_announcing(steps, self._requests)
         finally:
@@ -223,42 +224,47 @@ class _Run:
             raise CannotRun.by(error, self._command[0], self._program) from error
 
     def _announce_descendants(self, pids: list[int]) -> None:
-        if not self._settings.get("quiet"):
+        if not self._settings.quiet:
             complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
 
     def _say(self, text: str) -> None:
-        if self._settings.get("verbose"):
+        if self._settings.verbose:
             complain(text)
 
 
-def _wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
+def _wanted_lock(settings: RunSettings, name: str) -> Lock | Composite[Any]:
     """Return the lock that the settings describe."""
-    settings = settings.get("locks", {}).get(settings.get("tree", name), {}) | settings
-    implied = "shared" if "capacity" in settings or "weight" in settings else "exclusive"
-    mode = str(settings.get("mode") or implied)
-    if not _OTHER_KINDS.isdisjoint(settings):
+    defined = settings.defined(settings.tree or name)
+    implied = "exclusive" if settings.capacity is None and settings.weight is None else "shared"
+    mode = settings.mode or implied
+    if settings.given(*_OTHER_KINDS):
         from .kinds import lock_of_kind
 
-        return lock_of_kind(settings, name, mode)
-    return lock(name, mode, **{key: settings[key] for key in _PLAIN if key in settings})
+        return lock_of_kind(settings, name, mode, defined)
+    wanted = lock(name, mode, **defined | settings.given(*_PLAIN))
+    if settings.weight is not None and not settings.as_flom:
+        _refuse_weight_of_nothing(settings.weight, settings, wanted.request)
+    return wanted
+
+
+def _refuse_weight_of_nothing(weight: int, settings: RunSettings, request: Request) -> None:
+    """Raise UsageError where units are asked for by number, and any number of them may be had.
+
+    So it is for who types -w as for flock(1), and means seconds; one unit is fine for who says that it is to be shared.
+    """
+    meant = (weight == 1 and settings.mode is not None) or not request.mode.counted
+    if meant or settings.create is False or nesting.capacity_of(request) != UNLIMITED:
+        return
+    raise UsageError(
+        f'--weight {weight}: the lock "{request.name}" has no capacity, so that any number share it; give --capacity'
+        f" too. To wait {weight} seconds at most is --timeout: -t {weight}"
+    )
 
 
 def _ignorable(signal: str) -> int:
     from .._run.signals import ignorable  # with the names of all signals, which most commands never need
 
     return ignorable(signal)
-
-
-def _settings(values: Values) -> Values:
-    """The command line's values, completed from the settings files there are."""
-    files = [path for path in (SYSTEM_FILE, os.path.expanduser(USER_FILE)) if os.path.exists(path)]
-    if named := values.get("config") or os.environ.get("PYLOCK_CONFIG"):
-        files.append(str(named))
-    if not files:
-        return values
-    from .config import load_settings
-
-    return load_settings(files) | values
 
 
 def _environment() -> dict[str, str]:
@@ -279,11 +285,10 @@ def _is_default(number: int) -> bool:
     return raw.getsignal(number) is not raw.SIG_IGN
 
 
-def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
-    value = str(settings.get(name, choices[0]))
-    if value not in choices:
-        raise UsageError(f"--{name.replace('_', '-')} is one of {', '.join(choices)}, not {value!r}")
-    return value
+def _waits_for_tree(what: str | None) -> bool:
+    if what not in (None, "command", "tree"):
+        raise UsageError(f"--wait-for is one of command, tree, not {what!r}")
+    return what == "tree"
 
 
 def _refuse_with_exec(values: Values) -> None:
