@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from time import sleep
 
-from ._acquiring.attempt import PLAIN
+from ._acquiring.attempt import PLAIN, put_record
 from ._acquiring.waiting import ring_next
 from ._errors import DefinitionMismatch, LockError, explained
 from ._file.byterange import let_go
 from ._file.descriptors import drop
 from ._file.header import Definition, Gone, is_blank, put_header, read_head, read_header
-from ._file.layout import KINDS, LOCK, POOL
+from ._file.layout import DEFINER_SLOT, KINDS, LOCK, POOL, now
 from ._file.lockfile import open_file, take_gate
 from ._file.removal import finish_removal
 from ._kinds.pools import check_elements, rearranged
@@ -105,6 +105,7 @@ def _define(fd: int, request: Request, change: _Change) -> Definition:
         old = Definition(kind=change.kind or LOCK) if blank else read_header(head, request.name, request.path)
         new = change.apply(fd, old, request)
         request.terms = Terms(put_header(fd, request.path, request.name, new), new)
+        put_record(fd, request, request.record(now(), None), request.slot_offset(DEFINER_SLOT))
         return new
     finally:
         let_go(fd)  # the gate, and units of a pool that changed hands

@@ -12,7 +12,7 @@ import sys
 from .. import __version__
 from .._errors import LockError
 from .._file.texts import harmless
-from .options import UsageError, parse
+from .options import COMMAND, WORDS, UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _carry_out(command: Command, words: list[str]) -> int:
     module, _, function = command.run.partition(":")
-    if command.raw:
+    if command.takes == WORDS:
         return int(getattr(__import__(module, fromlist=[function]), function)(words))
     values, operands, rest = parse(command, words)
     if values.get("help"):
@@ -111,9 +111,7 @@ def _carry_out(command: Command, words: list[str]) -> int:
 
         print(help_text(command))
         return 0
-    if rest is not None and not command.exit_codes:
-        operands += rest
     carry_out = getattr(__import__(module, fromlist=[function]), function)
-    if command.exit_codes:
+    if command.takes == COMMAND:
         return int(carry_out(values, operands, rest))
-    return int(carry_out(values, operands))
+    return int(carry_out(values, operands + (rest or [])))

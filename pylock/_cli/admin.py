@@ -1,29 +1,27 @@
-"""The commands that look after locks: status, set, init, clean, signals."""
+"""The commands that look after locks: set, init, clean, signals."""
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from shlex import quote
-from shutil import get_terminal_size
 
 from .._definitions import define
 from .._file.directories import absolute, resolve
 from .._file.layout import UNLIMITED
 from .._file.texts import from_os, harmless
 from .._run import signals as signames
-from .._status import LockStatus, inspect, shorten, status
+from .._status import LockStatus, inspect, shorten
 from . import complain
 from .options import UsageError
 from .settings import directory_given, place
-from .table import as_json, as_table
+from .table import as_table
+from .view import terminal_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .options import Values
 
-WATCH_SECONDS = 1.0
 DRAIN_SECONDS = 0.1
 _NO_ID = 2**32 - 1
 """What chown(2) takes for no group at all; numbers of groups are below."""
@@ -41,65 +39,6 @@ def _exactly_one(operands: list[str], what: str) -> str:
     return operands[0]
 
 
-def show_status(values: Values, operands: list[str]) -> int:
-    name = _at_most_one(operands, "NAME")
-    name = None if name is None else from_os(name)
-    where = place(values)
-    directory = where.directory
-    if values.get("quiet"):
-        if name is None:
-            raise UsageError("--quiet needs a NAME")
-        return int(any(holder.mode != "null" for holder in inspect(name, directory).holders))
-    if values.get("watch"):
-        if values.get("json"):
-            raise UsageError("--watch shows a table; without it --json prints one look, as often as it is called")
-        return _watch(name, directory)
-    locks = _look(name, directory)
-    if values.get("json"):
-        print(as_json(locks))
-    else:
-        print(as_table(locks, resolve(directory).path), flush=True)
-        complain(str(where))
-    return 0
-
-
-def _look(name: str | None, directory: str | None) -> tuple[LockStatus, ...]:
-    return status(directory) if name is None else (inspect(name, directory),)
-
-
-def _watch(name: str | None, directory: str | None) -> int:
-    path = resolve(directory).path
-    if not sys.stdout.isatty():
-        return _watch_plainly(name, directory)
-    try:
-        from rich.live import Live
-        from rich.text import Text
-    except ImportError:
-        return _watch_plainly(name, directory)
-    with Live(auto_refresh=False, screen=True) as live:
-        while True:
-            live.update(Text(as_table(_look(name, directory), path)), refresh=True)
-            time.sleep(WATCH_SECONDS)
-
-
-def _watch_plainly(name: str | None, directory: str | None) -> int:
-    path = resolve(directory).path
-    while True:
-        table = as_table(_look(name, directory), path)
-        if sys.stdout.isatty():
-            print(f"\x1b[H\x1b[J{_cropped(table)}", end="", flush=True)
-        else:
-            print(table, flush=True)
-        time.sleep(WATCH_SECONDS)
-
-
-def _cropped(table: str) -> str:
-    """As much of the table as the terminal has room for."""
-    columns, lines = get_terminal_size()
-    rows = [row[:columns] for row in table.splitlines()]
-    return "\n".join(rows if len(rows) <= lines else [*rows[: lines - 1], f"... and {len(rows) - lines + 1} more"])
-
-
 def change_definition(values: Values, operands: list[str]) -> int:
     name = from_os(_exactly_one(operands, "NAME"))
     where = place(values)
@@ -110,12 +49,12 @@ def change_definition(values: Values, operands: list[str]) -> int:
     before = inspect(name, directory)
     if changes:
         define(name, directory=directory, **changes)
-    affected = replace(before, definition=inspect(name, directory).definition)
+    affected = replace(before, definition=inspect(name, directory).definition, definer=None)
     complain(str(where))
     print(f'"{harmless(name)}": {harmless(_changes(before, affected))}')
     print(_effect(affected))
     if affected.holders or affected.waiters:
-        print(as_table((affected,), affected.path))
+        print(as_table((affected,), affected.path, width=terminal_width()))
     if values.get("drain"):
         _drain(name, directory)
     return 0

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from .options import DIRECTORY, HELP, Command, Option, capacity, seconds, texts
+from .options import DIRECTORY, HELP, WORDS, Command, Option, capacity, seconds, texts
 from .run_options import RUN
 
 STATUS = Command(
     "status",
     "[NAME]",
     "Show who holds and who waits.",
-    "pylock._cli.admin:show_status",
+    "pylock._cli.status:show_status",
     (
         Option("json", "j", help="machine-readable: one JSON object"),
+        Option("pids", "", help="only the processes of this host that hold, a line each, for scripts"),
+        Option("prometheus", "", help="numbers for monitoring, in the text format of Prometheus"),
         Option("watch", "", help="keep the table up to date until interrupted"),
         Option("quiet", "q", help="print nothing; exit with 0 if NAME is free, 1 if it is held"),
         DIRECTORY,
         HELP,
+    ),
+    (
+        ("0", "all went well; with --quiet: nobody holds NAME"),
+        ("1", "with --quiet: somebody holds NAME"),
+        ("2", "no lock has that NAME"),
+        ("3", "a lock file is damaged, foreign or unreadable"),
+        ("125", "wrong usage, or pylock itself failed"),
     ),
 )
 SET = Command(
@@ -84,7 +93,7 @@ FLOM = Command(
     "FLoM's command line: its options, resource names, key files and exit statuses.",
     "pylock._cli.flom:run_flom",
     (HELP,),
-    raw=True,
+    takes=WORDS,
 )
 
 ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)

@@ -14,7 +14,8 @@ from .._file.texts import from_os, to_os
 from .._modes import ALL as MODES
 from . import flom_options as flom
 from .commands import ALL
-from .options import Command, Option, UsageError, named
+from .options import COMMAND, Command, Option, UsageError, named
+from .options import WORDS as AS_THEY_ARE
 from .settings import place
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ SHELLS = {"bash": "pylock.bash", "zsh": "_pylock", "fish": "pylock.fish"}
 WORDS, FILES, DIRECTORIES, COMMANDS = "words", "files", "directories", "commands"
 """What may follow: the words given, or what the shell itself knows to complete."""
 
-_COMMANDS = tuple(flom.FLOM if command.raw else command for command in ALL)
+_COMMANDS = tuple(flom.FLOM if command.takes == AS_THEY_ARE else command for command in ALL)
 _OVERALL = (("--help", "show an overview"), ("--version", "show the version"))
 _PLACES = {"DIR": DIRECTORIES, "PATH": DIRECTORIES, "FILE": FILES, "HOSTCMD": COMMANDS}
 """What the shell completes, by how the table calls the value or operand."""
@@ -150,7 +151,7 @@ def _options(command: Command) -> Iterator[tuple[str, str]]:
 
 def _operand(command: Command, place: int) -> str:
     """What the table calls the operand in this place; "" if there is none."""
-    if command.exit_codes and (place or not command.operands.startswith("[")):
+    if command.takes == COMMAND and (place or not command.operands.startswith("[")):
         return "--"
     return "" if place else command.operands.partition(" ")[0].strip("[]")
 

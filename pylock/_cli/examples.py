@@ -52,7 +52,9 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock status", "all locks"),
             ("pylock status --watch --directory /nfs/locks", "live, until Ctrl-C"),
             ("pylock status --json build", "for programs"),
-            ("pylock status --quiet backup || echo busy", "in a script"),
+            ("pylock status --pids build", "the processes of this host that hold it"),
+            ("pylock status --prometheus", "for the textfile collector of node_exporter"),
+            ("pylock status --quiet backup || echo 'busy, or never used'", "in a script"),
         ),
     },
     "set": {

@@ -6,7 +6,7 @@ from .. import __version__
 from . import flom_options as flom
 from .commands import ALL
 from .examples import EXAMPLES, Example
-from .options import Command, Option, UsageError
+from .options import WORDS, Command, Option, UsageError
 from .run_options import EXIT_CODES
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _INDENT = 28
 _EXAMPLE_WIDTH = 46
-_ALL = tuple(flom.FLOM if command.raw else command for command in ALL)
+_ALL = tuple(flom.FLOM if command.takes == WORDS else command for command in ALL)
 """With all options of those that parse their words themselves."""
 
 

@@ -45,14 +45,19 @@ class Option:
         return f"-{self.short}, {long}" if self.short else f"    {long}"
 
 
+OPERANDS, COMMAND, WORDS = "operands", "command", "words"
+"""What a command of pylock takes behind its options: operands; operands and, behind ``--``, a command that it runs; or
+all its words as they are, options too."""
+
+
 class Command:
     """One command of pylock: its options, its operands, and the function that carries it out (module:name)."""
 
-    __slots__ = ("exit_codes", "help", "name", "operands", "options", "raw", "run")
+    __slots__ = ("exit_codes", "help", "name", "operands", "options", "run", "takes")
 
     def __init__(
         self, name: str, operands: str, help: str, run: str, options: tuple[Option, ...],
-        exit_codes: tuple[tuple[str, str], ...] = (), raw: bool = False,
+        exit_codes: tuple[tuple[str, str], ...] = (), takes: str = OPERANDS,
     ) -> None:  # fmt: skip
         self.name = name
         self.operands = operands
@@ -60,9 +65,8 @@ class Command:
         self.run = run
         self.options = options
         self.exit_codes = exit_codes
-        """Of a command that runs another one, which stands behind ``--``."""
-        self.raw = raw
-        """Whether it gets its words as they are."""
+        """Beyond those that all have."""
+        self.takes = takes
 
     @property
     def usage(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._file.texts import from_os
+from . import options
 from .options import DIRECTORY, HELP, Command, Option, capacity, exit_code, seconds, texts, whole, yes_or_no
 
 LOCK, KIND, WAIT = "What to lock", "Other kinds of locks", "How to wait"
@@ -108,4 +109,5 @@ RUN = Command(
         HELP,
     ),
     exit_codes=EXIT_CODES,
+    takes=options.COMMAND,
 )

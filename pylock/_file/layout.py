@@ -6,7 +6,8 @@
 
 The header's size follows from the name and the kind of lock; behind it a kind may keep a state of its own. Then come
 the slots, each one line of `SLOT_SIZE` bytes: slot 0 is the sole (exclusive or protected-write) holder's, slot 1 says
-how long the lock lives on unused, then come by turns the holder that begins at unit n and the contender in seat n.
+how long the lock lives on unused, then come by turns the holder that begins at unit n and the contender in seat n;
+behind the last seat stands who defined the lock by hand.
 
 Invariants: nothing written here decides who holds. A slot counts only while its byte is locked. The header changes
 only under GATE, and carries a checksum, so that a torn one is noticed. A header that says "removed" is never
@@ -18,7 +19,7 @@ from __future__ import annotations
 from errno import EDQUOT, EFBIG, ENOSPC
 from time import time_ns
 
-from .bytemap import UNIT_COUNT
+from .bytemap import SEAT_COUNT, UNIT_COUNT
 
 FORMAT = 1
 SLOT_SIZE = 448
@@ -85,6 +86,8 @@ def slots_start(name: str, kind: str = LOCK) -> int:
 
 
 LIFE_SLOT = 1
+DEFINER_SLOT = 3 + 2 * SEAT_COUNT
+"""Behind the last seat's: who set the definition by hand, and when. The file is sparse before it."""
 
 
 def unit_slot(unit: int) -> int:
