@@ -64,11 +64,12 @@ class Contender:
     @property
     def is_here(self) -> bool:
         """Whether it is a process of this host that can be seen from here, and still the one that it was."""
-        boot = process.identity().boot
-        return bool(
-            self.pid and self.start and self.boot and boot.startswith(self.boot)
-            and process.start_time(self.pid) == self.start
-        )  # fmt: skip
+        return bool(self.was_here and self.pid and self.start and process.start_time(self.pid) == self.start)
+
+    @property
+    def was_here(self) -> bool:
+        """Whether it is, or was, a process of this host, since it was started the last time."""
+        return bool(self.boot and process.identity().boot.startswith(self.boot))
 
     @property
     def code(self) -> str:

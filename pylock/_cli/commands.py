@@ -27,6 +27,26 @@ STATUS = Command(
         ("125", "wrong usage, or pylock itself failed"),
     ),
 )
+KILL = Command(
+    "kill",
+    "NAME",
+    "End the processes of this host that hold a lock, and say what was done.",
+    "pylock._cli.kill:kill",
+    (
+        Option("signal", "s", "SIG", "what to begin with (TERM)"),
+        Option("grace", "", "SECONDS", "how long they have to end, before they are killed (10 s)", parse=seconds),
+        Option("waiters", "", help="end those who wait, too"),
+        Option("yes", "y", help="do not ask; without a terminal nothing is asked"),
+        DIRECTORY,
+        HELP,
+    ),
+    (
+        ("0", "nobody of those holds it any more"),
+        ("1", "somebody could not be ended, or is on another host"),
+        ("2", "no lock has that NAME"),
+        ("125", "wrong usage, or pylock itself failed"),
+    ),
+)
 SET = Command(
     "set",
     "NAME",
@@ -96,4 +116,4 @@ FLOM = Command(
     takes=WORDS,
 )
 
-ALL = (RUN, STATUS, SET, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
+ALL = (RUN, STATUS, SET, KILL, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)

@@ -14,7 +14,7 @@ from .._file.layout import POLICIES, UNLIMITED
 from .._file.texts import to_os
 from .._modes import ALL, rule_of
 from .._run.signals import ignorable
-from .options import MOST_SECONDS, UsageError
+from .options import MOST_SECONDS, UsageError, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class _Reader:
             target, check, expected = known[key]
             if not check(value):
                 raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {_brief(value)}")
+            if check is _is_seconds and isinstance(value, str):
+                value = seconds(value)
             values[target] = tuple(value) if isinstance(value, list) else value
         if values.get("capacity") == "unlimited":
             values["capacity"] = UNLIMITED
@@ -142,6 +144,8 @@ def _ignorable_all(signals: object) -> None:
 
 
 def _is_seconds(value: object) -> bool:
+    if isinstance(value, str):
+        return _accepted_by(seconds)(value)
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
 
 
@@ -156,13 +160,14 @@ def _is_capacity(value: object) -> bool:
 _Key = tuple[str, "Check", str]
 _POLICY: _Key = ("policy", POLICIES.__contains__, " or ".join(POLICIES))
 _CAPACITY: _Key = ("capacity", _is_capacity, 'a whole number or "unlimited"')
+_SECONDS = "a number of seconds"
 _KEYS: dict[str, dict[str, _Key]] = {
     "resource": {
         "name": ("name", _is_text, "a text without NUL"),
         "mode": ("mode", _accepted_by(rule_of), f"a mode: {', '.join(rule.name for rule in ALL)}"),
-        "timeout": ("timeout", _is_seconds, "a number of seconds"),
+        "timeout": ("timeout", _is_seconds, _SECONDS),
         "create": ("create", _is_flag, "true or false"),
-        "idle_lifespan": ("idle_lifespan", _is_seconds, "a number of seconds"),
+        "idle_lifespan": ("idle_lifespan", _is_seconds, _SECONDS),
         "weight": ("weight", _is_whole(1, UNLIMITED), "a whole number from 1 on"),
         "capacity": _CAPACITY,
         "policy": _POLICY,
@@ -174,6 +179,8 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "ignored_signals": ("ignore_signals", _accepted_by(_ignorable_all), 'a list of signals such as ["SIGTERM"]'),
         "new_group": ("new_group", _is_flag, "true or false"),
         "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
+        "limit": ("limit", _is_seconds, _SECONDS),
+        "grace": ("grace", _is_seconds, _SECONDS),
         "quiet": ("quiet", _is_flag, "true or false"),
     },
 }

@@ -39,6 +39,7 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
         COMMAND: (
             ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while it cleans up after a kill"),
             ("pylock run --new-group --wait-for tree batch -- ./batch.sh", "and all that it started"),
+            ("pylock run --limit 2h --grace 30s nightly -- ./report.sh", "two hours at most, from its start on"),
             ("pylock run --exec db -- postgres -D /data", "nothing of pylock stays in memory"),
             ("pylock run --idle-lifespan 60 service -- ./serve", "there a minute longer, for --create no"),
         ),
@@ -55,6 +56,13 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock status --pids build", "the processes of this host that hold it"),
             ("pylock status --prometheus", "for the textfile collector of node_exporter"),
             ("pylock status --quiet backup || echo 'busy, or never used'", "in a script"),
+        ),
+    },
+    "kill": {
+        OPTIONS: (
+            ("pylock kill backup", "TERM, and after ten seconds KILL"),
+            ("pylock kill backup --signal INT --grace 1m --yes", "as Ctrl-C, and a minute to clean up"),
+            ("pylock kill backup --waiters -d /srv/locks", "the whole queue"),
         ),
     },
     "set": {

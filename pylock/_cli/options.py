@@ -145,13 +145,18 @@ MOST_SECONDS = 1.7e308
 """A number that is no float any more cannot be reckoned with."""
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
 def seconds(text: str) -> float:
+    """Read a duration as timeout(1) does: 90, 0.5, 1.5m, 2h, 1d. Raises ValueError."""
+    unit = text[-1:] if text[-1:] in _UNITS else ""
     try:
-        value = float(text)
+        value = float(text.removesuffix(unit)) * _UNITS.get(unit, 1)
     except ValueError:
         value = -1.0
     if not 0 <= value <= MOST_SECONDS:
-        raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30")
+        raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30, nor as 1.5m, 2h or 1d")
     return value
 
 

@@ -11,6 +11,7 @@ COMMAND, OUTPUT = "How to run the command", "Output and settings"
 
 EXIT_CODES = (
     ("0-255", "the command's own exit status"),
+    ("124", "with --limit: the command had run for so long; 137 if it had to be killed"),
     ("75", "the lock was busy, or was not had in time (changed by --busy-exit-code)"),
     ("125", "the request can never be met, wrong usage, or pylock itself failed"),
     ("126", "the command is not executable"),
@@ -93,6 +94,15 @@ RUN = Command(
         Option(
             "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=COMMAND
         ),
+        Option(
+            "limit",
+            "",
+            "SECONDS",
+            "how long the command may run: then TERM, and exit status 124; implies --new-group",
+            parse=seconds,
+            group=COMMAND,
+        ),
+        Option("grace", "", "SECONDS", "with --limit: from TERM to KILL (10 s)", parse=seconds, group=COMMAND),
         Option("exec", "", help="become the command: no process of pylock stays in memory", group=COMMAND),
         Option("create", "", "yes/no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=WAIT),
         Option(

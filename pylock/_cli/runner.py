@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .._acquiring.claim import Claim
     from .._queue.drivers import Result, Steps
     from .._request import Request
+    from .._run.limit import Limit
     from .._several import Composite
     from .options import Values
 
@@ -110,9 +111,11 @@ class _Run:
                 nesting.refuse_deadlock(request)
         for number in self._start_ignoring:
             raw.signal(number, raw.SIG_IGN)
+        limit = _limit(self._settings)
         supervisor = Supervisor(
-            self._ignore, bool(self._settings.new_group), self._whole_tree, self._start_ignoring, complain
-        )
+            self._ignore, bool(self._settings.new_group or limit), self._whole_tree, self._start_ignoring, complain,
+            limit,
+        )  # fmt: skip
         claim: Any = self._wanted.new_claim()
         try:
             if not claim.take():
@@ -127,6 +130,8 @@ class _Run:
             raise
         status = self._supervise(supervisor, claim)
         # Signals stay blocked: what comes now is too late to change how the command ended.
+        if limit is not None and limit.is_up:
+            return limit.exit_code
         if not os.WIFSIGNALED(status):
             return os.waitstatus_to_exitcode(status)
         if self._flom and self._flom.overlooks(os.WTERMSIG(status), supervisor.received):
@@ -261,6 +266,15 @@ def _refuse_weight_of_nothing(weight: int, settings: RunSettings, request: Reque
     )
 
 
+def _limit(settings: RunSettings) -> Limit | None:
+    """How long the command may run; as for timeout(1), 0 is for ever."""
+    if not settings.limit:
+        return None
+    from .._run.limit import GRACE, Limit
+
+    return Limit(settings.limit, GRACE if settings.grace is None else settings.grace)
+
+
 def _ignorable(signal: str) -> int:
     from .._run.signals import ignorable  # with the names of all signals, which most commands never need
 
@@ -294,7 +308,7 @@ def _waits_for_tree(what: str | None) -> bool:
 def _refuse_with_exec(values: Values) -> None:
     """With --exec nobody stays who could see to these."""
     if values.get("exec"):
-        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan"):
+        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan", "limit"):
             if name in values:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 

@@ -23,9 +23,9 @@ class RunSettings:
 
     __slots__ = (
         "absent_exit_code", "any_of", "as_flom", "busy_exit_code", "capacity", "create", "directory", "directory_by",
-        "exec", "idle_lifespan", "ignore_signals", "locks", "mode", "name", "new_group", "others", "policy", "priority",
-        "quiet", "reason", "rotate", "sequence", "skip_if_busy", "start_ignoring", "timeout", "timestamp",
-        "transactional", "tree", "verbose", "wait_for", "weight", "whole_tree_exists",
+        "exec", "grace", "idle_lifespan", "ignore_signals", "limit", "locks", "mode", "name", "new_group", "others",
+        "policy", "priority", "quiet", "reason", "rotate", "sequence", "skip_if_busy", "start_ignoring", "timeout",
+        "timestamp", "transactional", "tree", "verbose", "wait_for", "weight", "whole_tree_exists",
     )  # fmt: skip
 
     absent_exit_code: int | None
@@ -40,8 +40,11 @@ class RunSettings:
     directory_by: str | None
     """The file that named the directory."""
     exec: bool | None
+    grace: float | None
     idle_lifespan: float | None
     ignore_signals: tuple[str | int, ...] | None
+    limit: float | None
+    """Seconds that the command may run; 0 as None."""
     locks: dict[str, Values] | None
     """Definitions, by the names of locks."""
     mode: str | None

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
     from typing import Any
 
+    from .limit import Limit
+
 raw = _signal
 
 FORWARDED = frozenset((
@@ -104,13 +106,15 @@ class Supervisor:
     ``ignore`` are signals that are swallowed and not handed on while the command runs. With ``new_group`` the command
     has a process group of its own and gets each signal exactly once; else it shares this process's group, and a
     signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on. With
-    ``whole_tree`` every descendant is waited for too. ``tell`` is given what the user should know.
+    ``whole_tree`` every descendant is waited for too. ``tell`` is given what the user should know. ``limit`` is how
+    long the command may run.
     """
 
     def __init__(
         self, ignore: Collection[int], new_group: bool, whole_tree: bool, keep_ignored: Collection[int],
-        tell: Callable[[str], object],
+        tell: Callable[[str], object], limit: Limit | None = None,
     ) -> None:  # fmt: skip
+        self._limit = limit
         self._ignore = frozenset(ignore)
         self._new_group = new_group
         self._whole_tree = whole_tree
@@ -121,6 +125,8 @@ class Supervisor:
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
         if new_group:
             self._taken |= {raw.SIGTSTP}
+        if limit is not None:
+            self._taken |= {raw.SIGALRM}  # a blocked signal is queued even if it is ignored
         self.received: set[int] = set()
         """Signals that came while the command ran, but for those to ignore."""
         self._undelivered: set[int] = set()
@@ -165,6 +171,8 @@ class Supervisor:
                 self._child = spawn("/bin/sh", ["sh", program, *command[1:]])
         except OSError as error:
             raise CannotRun.by(error, command[0], program) from error
+        if self._limit is not None:
+            self._limit.begin()
 
     def wait(self, mark: str, announce: Callable[[list[int]], None]) -> int:
         """Wait until the command has ended; return its wait status.
@@ -203,6 +211,9 @@ class Supervisor:
 
     def _hand_on(self, taken: struct_siginfo, send: Callable[[int], None]) -> None:
         signal = taken.si_signo
+        if self._limit is not None and self._limit.is_told_by(taken):
+            self._end_by(self._limit, send)
+            return
         # A positive code means the kernel; these it sends from a terminal, and to the whole group.
         from_terminal = taken.si_code > 0 and signal in _FROM_TERMINAL
         if signal in self._ignore:
@@ -210,6 +221,16 @@ class Supervisor:
         self.received.add(signal)
         if from_terminal and not self._new_group:
             return
+        send(signal)
+        if signal in RESUMING:
+            send(raw.SIGCONT)
+
+    def _end_by(self, limit: Limit, send: Callable[[int], None]) -> None:
+        signal = limit.due()
+        if signal is None:
+            return
+        if signal == raw.SIGTERM:
+            self._tell(f"the command has run for {limit.seconds:g} s, which is its limit: it is told to end")
         send(signal)
         if signal in RESUMING:
             send(raw.SIGCONT)
