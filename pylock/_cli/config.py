@@ -35,8 +35,9 @@ def load_settings(files: list[str]) -> Values:
     settings: Values = {}
     for path in files:
         read = _read(path)
+        read |= {key: to_os(read[key]) for key in ("directory", "log") if key in read}
         if "directory" in read:
-            read |= {"directory": to_os(read["directory"]), "directory_by": path}
+            read["directory_by"] = path
         settings |= read
     return settings
 
@@ -179,6 +180,7 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "ignored_signals": ("ignore_signals", _accepted_by(_ignorable_all), 'a list of signals such as ["SIGTERM"]'),
         "new_group": ("new_group", _is_flag, "true or false"),
         "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
+        "log": ("log", _is_text, "a path without NUL, or syslog"),
         "limit": ("limit", _is_seconds, _SECONDS),
         "grace": ("grace", _is_seconds, _SECONDS),
         "quiet": ("quiet", _is_flag, "true or false"),

@@ -92,8 +92,10 @@ def man_page() -> str:
     lines += [
         ".SH ENVIRONMENT", ".TP", r"\fBPYLOCK_DIR\fR", "The lock directory where none is given.", ".TP",
         r"\fBPYLOCK_CONFIG\fR", "A settings file, read after the system's and the user's.", ".TP",
-        r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_DIR\fR, \fBPYLOCK_HELD\fR",
-        "Set for the command: its lock, the mode, the fencing token, the directory, and all locks it runs under.",
+        r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_WAITED\fR, \fBPYLOCK_DIR\fR,"
+        r" \fBPYLOCK_HELD\fR",
+        "Set for the command: its lock, the mode, the fencing token, the seconds that it waited, the directory, and all"
+        " locks it runs under.",
         ".TP", r"\fBPYLOCK_ELEMENT\fR, \fBPYLOCK_VALUE\fR",
         "Set for the command: the elements of a pool that it got; its number of a sequence, or its timestamp.",
         ".SH FILES", ".TP", r"\fI/etc/pylock/config.toml\fR, \fI~/.config/pylock/config.toml\fR", "Settings.",

@@ -115,6 +115,13 @@ RUN = Command(
         ),
         Option("quiet", "q", help="say nothing while waiting", group=OUTPUT),
         Option("verbose", "v", help="say what happens", group=OUTPUT),
+        Option(
+            "log",
+            "",
+            "FILE",
+            "append a line for each grant, wait, release and refusal; syslog sends them there",
+            group=OUTPUT,
+        ),
         Option("config", "", "FILE", "read settings from this file last", group=OUTPUT),
         HELP,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import ENOEXEC
+from time import monotonic
 
 from .._deadlock import nesting
 from .._errors import LockError, LockTimeout
@@ -12,7 +13,7 @@ from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
 from .._queue.drivers import drive
-from .._run.environment import variables
+from .._run.environment import variables, waited_for
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain
 from .announcing import drive_announcing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .._request import Request
     from .._run.limit import Limit
     from .._several import Composite
+    from .log import Log
     from .options import Values
 
 DEFAULT_NAME = "default"
@@ -86,6 +88,7 @@ class _Run:
         self._start_ignoring = [_ignorable(str(signal)) for signal in settings.start_ignoring or ()]
         self._whole_tree = _waits_for_tree(settings.wait_for)
         self._closed = _fill_standard_descriptors()
+        self._log = _log(settings.log)
         self._first = _wanted_lock(settings, name)
         self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]
@@ -119,12 +122,15 @@ class _Run:
         claim: Any = self._wanted.new_claim()
         try:
             if not claim.take():
-                self._wait(self._wanted.steps(claim, self._timeout(), False, LockTimeout))
+                steps = self._wanted.steps(claim, self._timeout(), False, LockTimeout)
+                self._wait(steps if self._log is None else self._noting(steps, claim))
         except LockTimeout as error:
             claim.give_up(error)
+            self._note("refusal", claim, waited=error.waited, why=str(error))
             return self._busy(error)
         except BaseException as error:
             claim.give_up(error)
+            self._note("refusal", claim, why=f"signal {error.signal}" if isinstance(error, _Struck) else str(error))
             if isinstance(error, ImportError):
                 return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
             raise
@@ -143,10 +149,15 @@ class _Run:
         claims: tuple[Claim, ...] = claim.claims
         first = next(single for single in claims if single.request is self._first.parts[-1].request)
         environment = _environment() | self._told(claims, first)
+        self._note("grant", claim, waited=waited_for(claims))
+        self._say(
+            f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}, after {waited_for(claims):.1f} s, in'
+            f" {first.request.directory.path}, by {self._settings.origin}"
+        )
         if self._settings.exec:
             self._become_command(claims, environment)
         supervisor.block_signals()
-        self._say(f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}')
+        begun = monotonic()
         status = -1
         try:
             supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
@@ -154,6 +165,7 @@ class _Run:
             status = supervisor.wait(nesting.mark(), self._announce_descendants)
         finally:
             self._let_go(claim, failed=status != 0)
+            self._note("release", claim, held=monotonic() - begun, status=_shell_status(status))
         self._say(f'let go of "{first.request.name}"')
         return status
 
@@ -232,6 +244,28 @@ class _Run:
         if not self._settings.quiet:
             complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
 
+    def _noting(self, steps: Steps[Result], claim: Any) -> Steps[Result]:
+        """The same steps, the first of which begins a wait."""
+        try:
+            asked = next(steps)
+            self._note("wait", claim)
+            while True:
+                asked = steps.send((yield asked))
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        finally:
+            steps.close()
+
+    def _note(self, event: str, claim: Any, **fields: object) -> None:
+        """Write it into the log, if there is one, for each lock that was asked for."""
+        if self._log is None:
+            return
+        for single in claim.claims:
+            if not single.request.kind.below and not (event == "wait" and single.grant):
+                token = {} if single.grant is None else {"token": single.grant[0]}
+                self._log.write(event, single.request, **token, **fields)
+
     def _say(self, text: str) -> None:
         if self._settings.verbose:
             complain(text)
@@ -273,6 +307,21 @@ def _limit(settings: RunSettings) -> Limit | None:
     from .._run.limit import GRACE, Limit
 
     return Limit(settings.limit, GRACE if settings.grace is None else settings.grace)
+
+
+def _log(where: str | None) -> Log | None:
+    if where is None:
+        return None
+    from .log import Log
+
+    return Log(where)
+
+
+def _shell_status(status: int) -> int:
+    """The exit status that a shell shows for a wait status; -1 stands for none."""
+    if status < 0:
+        return 125
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
 
 def _ignorable(signal: str) -> int:

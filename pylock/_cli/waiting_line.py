@@ -6,10 +6,11 @@ import os
 import sys
 from time import monotonic
 
+from .._file.layout import POOL
 from .._file.lockfile import Look
 from .._file.texts import harmless
-from .._run.terminal import in_foreground
-from .._status import Holder, clock, shorten, take_census
+from .._run.terminal import in_foreground, is_dumb
+from .._status import Contender, Holder, Waiter, clock, shorten, take_census
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
 """Seconds from one line to the next."""
 
-_Look = tuple["Request", tuple[Holder, ...], int, int]
-"""The request that is waited for, who holds that lock, our place in the queue (0: none), and how many wait."""
+_Look = tuple["Request", tuple[Holder, ...], tuple[Waiter, ...], int]
+"""The request that is waited for, who holds that lock, who waits for it, and our place in the queue (0: none)."""
 
 
 class WaitingLine:
@@ -28,7 +29,7 @@ class WaitingLine:
     def __init__(self, requests: list[Request], begun: float) -> None:
         self._requests = requests
         self._begun = begun
-        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty() and not is_dumb()
         self._in_place = False
         self._again = 0.0
         self._unread = False
@@ -69,11 +70,16 @@ class WaitingLine:
             place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
             if place:
                 break
-        return request, holders, place, len(waiters)
+        return request, holders, waiters, place
 
 
 def _text(
-    waited: float, request: Request, holders: tuple[Holder, ...], place: int, count: int, brief: bool = False
+    waited: float,
+    request: Request,
+    holders: tuple[Holder, ...],
+    waiters: tuple[Waiter, ...],
+    place: int,
+    brief: bool = False,
 ) -> str:
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
     name = shorten(request.name, 20 if brief else 255)
@@ -83,12 +89,34 @@ def _text(
     if not place and not request.create:
         text += ", which nobody else uses yet"
     if place:
-        text += f", {'' if brief else 'place '}{place} of {count}"
+        text += f", {'' if brief else 'place '}{place} of {len(waiters)}"
     if request.terms.limit == 0:
         text += ", which is closed"
-    if holders:
-        text += _held_briefly(holders) if brief else _held(holders)
+    blocking = _blocking(request, holders)
+    if not blocking and place > 1:
+        text += _behind(waiters[0], brief)
+    elif holders:
+        text += _held_briefly(blocking or holders) if brief else _held(blocking or holders)
     return harmless(f"pylock: {text}" if brief else f"pylock: waiting {text}")
+
+
+def _blocking(request: Request, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    """Who of the holders keeps the request out; none if it is only kept waiting by those who are before it."""
+    if request.kind.name == POOL:  # whose elements are not all alike
+        return holders
+    excluding = tuple(holder for holder in holders if holder.code not in request.mode.compatible)
+    if excluding:
+        return excluding
+    sharing = tuple(holder for holder in holders if holder.code == "PR")
+    used = sum(holder.weight for holder in sharing)
+    return sharing if request.mode.counted and used + request.weight > request.terms.limit else ()
+
+
+def _behind(first: Contender, brief: bool) -> str:
+    """Who is before us, for a lock that we could have otherwise."""
+    if brief:
+        return f"; behind pid {first.pid} {first.host} {first.user} ({first.code}) {first.command}"
+    return f", behind {first} (user {first.user}), who waits for it before us ({first.mode})"
 
 
 def _held(holders: tuple[Holder, ...]) -> str:

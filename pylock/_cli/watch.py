@@ -7,6 +7,7 @@ import sys
 import time
 
 from .._file.texts import harmless
+from .._run.terminal import is_dumb
 from .table import as_table, columns_of
 from .view import View
 
@@ -33,11 +34,6 @@ def watch(view: View) -> NoReturn:
         while True:
             live.update(_rich_table(view, *live.console.size), refresh=True)
             time.sleep(SECONDS)
-
-
-def is_dumb() -> bool:
-    """Whether the terminal, by what it is called, knows no way to write in place."""
-    return os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
 
 
 def _watch_in_lines(view: View) -> NoReturn:
