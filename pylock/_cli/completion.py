@@ -31,6 +31,7 @@ WORDS, FILES, DIRECTORIES, COMMANDS = "words", "files", "directories", "commands
 """What may follow: the words given, or what the shell itself knows to complete."""
 
 _COMMANDS = tuple(flom.FLOM if command.takes == AS_THEY_ARE else command for command in ALL)
+_ABOUT = (("help", "show the help of a command"), ("version", "show the version"))
 _OVERALL = (("--help", "show an overview"), ("--version", "show the version"))
 _PLACES = {"DIR": DIRECTORIES, "PATH": DIRECTORIES, "FILE": FILES, "HOSTCMD": COMMANDS}
 """What the shell completes, by how the table calls the value or operand."""
@@ -73,9 +74,9 @@ def names(directory: str | None) -> list[str]:
 def answer(words: list[str]) -> tuple[str, _Candidates]:
     """Return what may stand in place of the last of the words, which follow ``pylock``."""
     *before, current = words
-    if not before:
-        commands = [(command.name, command.help) for command in _COMMANDS]
-        return WORDS, [*commands, *(_OVERALL if current.startswith("-") else ())]
+    if not before or before == ["help"]:
+        about = () if before else (*_ABOUT, *(_OVERALL if current.startswith("-") else ()))
+        return WORDS, [*((command.name, command.help) for command in _COMMANDS), *about]
     command = next((command for command in _COMMANDS if command.name == before[0]), None)
     if command is None:
         return WORDS, []

@@ -9,7 +9,7 @@ from .._errors import DefinitionMismatch, LockError
 from .._file.texts import from_os
 from .._run import signals as signames
 from ..compat import flom
-from . import complain, tell
+from . import complain, message_of, tell
 from .flom_options import ABSENT, BUSY, CANNOT_RUN, FAILED, FLOM
 from .flom_ways import Ways
 from .manual import help_text
@@ -41,7 +41,7 @@ def run_flom(words: list[str]) -> int:
         tell(_IMPOSSIBLE)
         complain(str(error))
     except (UsageError, LockError, OSError, ValueError) as error:
-        complain(str(error))
+        complain(message_of(error))
     return FAILED
 
 

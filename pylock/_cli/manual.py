@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _INDENT = 28
 _EXAMPLE_WIDTH = 46
-_ALL = tuple(flom.FLOM if command.takes == WORDS else command for command in ALL)
-"""With all options of those that parse their words themselves."""
+
+
+def in_full(command: Command) -> Command:
+    """Return it with all options, also if it parses its words itself."""
+    return flom.FLOM if command.takes == WORDS else command
+
+
+_ALL = tuple(map(in_full, ALL))
 
 
 def overview() -> str:
     lines = ["Usage: pylock COMMAND [OPTIONS] ...", "", "Locks between processes and hosts, without a daemon.", ""]
     lines += [f"  {command.name:<12}{command.help}" for command in ALL]
-    lines += ["", 'See "pylock COMMAND --help". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
+    lines += ["", 'See "pylock help COMMAND". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
     return "\n".join(lines)
 
 

@@ -117,7 +117,16 @@ def named(name: str, command: Command) -> Option:
         return found[0]
     if found:
         raise UsageError(f"--{name} is ambiguous: " + ", ".join(f"--{option.long}" for option in found))
-    raise UsageError(f'unknown option --{name}; see "pylock {command.name} --help"')
+    similar = meant(f"--{name}", [f"--{option.long}" for option in command.options])
+    raise UsageError(f'unknown option --{name}{similar}; see "pylock {command.name} --help"')
+
+
+def meant(word: str, known: list[str]) -> str:
+    """Ask whether one of the known words was meant, if one is like it; to stand behind what is wrong."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, 1, 0.7)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _value_of(option: Option, spelled: str, queue: list[str]) -> str:

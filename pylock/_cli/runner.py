@@ -15,7 +15,7 @@ from .._modes import BY_NAME, rule_of
 from .._queue.drivers import drive
 from .._run.environment import variables, waited_for
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
-from . import complain
+from . import complain, message_of
 from .announcing import drive_announcing
 from .options import UsageError
 from .settings import RunSettings, completed
@@ -45,7 +45,7 @@ class _Struck(BaseException):
     """A signal came while the lock was waited for."""
 
     def __init__(self, signal: int) -> None:
-        super().__init__(signal)
+        super().__init__(f"signal {signal}")
         self.signal = signal
 
 
@@ -130,7 +130,7 @@ class _Run:
             return self._busy(error)
         except BaseException as error:
             claim.give_up(error)
-            self._note("refusal", claim, why=f"signal {error.signal}" if isinstance(error, _Struck) else str(error))
+            self._note("refusal", claim, why=message_of(error))
             if isinstance(error, ImportError):
                 return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
             raise
@@ -174,13 +174,13 @@ class _Run:
             try:
                 claim.pass_bell()
             except OSError as error:  # who waits looks by itself
-                self._say(f"cannot wake who waits: {error}")
+                self._say(f"cannot wake who waits: {message_of(error)}")
 
     def _let_go(self, claim: Any, failed: bool) -> None:
         try:
             claim.release(failed)
         except (OSError, LockError) as error:  # it is free all the same, and the command ended as it did
-            complain(str(error))
+            complain(message_of(error))
 
     def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""

@@ -19,10 +19,14 @@ _MAY_BE_EMPTY = ("POLICY", "WHAT", "REASON")
 _COMMAND_WIDTH = 40
 _GAP = "  "
 
-_LEAST = {"COMMAND": 12, "WHAT": 8, "HOST": 8, "USER": 6, "LOCK": 12, "REASON": 12}
-"""To how many characters a column is cut where the table is wider than the terminal, the first one first."""
-_DISPENSABLE = ("USER", "HOST", "POLICY", "WHAT", "COMMAND")
-"""What is left out where that is not enough; AGE and REASON never."""
+_CODES, _NOTHING = -1, 0
+_NARROWER = (
+    ("COMMAND", 12), ("WHAT", 8), ("HOST", 8), ("USER", 6), ("LOCK", 12), ("MODE", _CODES), ("REASON", 24),
+    ("USER", _NOTHING), ("HOST", _NOTHING), ("REASON", 12), ("POLICY", _NOTHING), ("WHAT", _NOTHING),
+    ("COMMAND", _NOTHING),
+)  # fmt: skip
+"""What is done to a table that is wider than the terminal, one after another until it fits: a column is cut, to so many
+characters at least, spelled by codes, or left out. AGE never is."""
 
 Columns = dict[str, list[str]]
 """The cells of a table, by the heads of its columns."""
@@ -66,16 +70,19 @@ def _order(lock: LockStatus) -> tuple[int, str]:
 
 def _fit(columns: Columns, width: int) -> None:
     """Make the table as narrow as is needed, at the cost of what tells least."""
-    for head, least in _LEAST.items():
+    for head, least in _NARROWER:
         over = _width(columns) - width
-        if over > 0 and head in columns:
+        if over <= 0:
+            return
+        if head not in columns:
+            continue
+        if least == _NOTHING:
+            del columns[head]
+        elif least == _CODES:
+            columns[head] = [_code(cell) for cell in columns[head]]
+        else:
             most = max(least, _width_of(head, columns) - over)
             columns[head] = [shorten(cell, most) for cell in columns[head]]
-    if _width(columns) > width:
-        columns["MODE"] = [_code(cell) for cell in columns["MODE"]]
-    for head in _DISPENSABLE:
-        if _width(columns) > width:
-            columns.pop(head, None)
 
 
 def _width(columns: Columns) -> int:
