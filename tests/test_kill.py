@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import signal
@@ -16,6 +17,8 @@ from contender import Contender
 
 import pylock as library
 from pylock._cli import main
+from pylock._cli.kill import Process
+from pylock._process import start_time
 
 STUBBORN = ["sh", "-c", 'trap "" TERM; echo $$; exec sleep 60']
 """A command that TERM does not end."""
@@ -186,3 +189,21 @@ def as_another_user(*words: str) -> tuple[int, str]:
     os.close(writing)
     with open(reading) as said:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.read()
+
+
+@pytest.mark.parametrize("has_pidfd", [True, False])
+def test_a_signal_reaches_only_who_started_then(has_pidfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_pidfd:
+        monkeypatch.setattr(os, "pidfd_open", lambda pid: _fail(errno.ENOSYS))
+    with subprocess.Popen(["sleep", "60"]) as child:
+        start = start_time(child.pid)
+        assert not Process(child.pid, start + 1).send(signal.SIGKILL)
+        assert not Process(child.pid, 0).send(signal.SIGKILL)
+        assert child.poll() is None
+        assert Process(child.pid, start).send(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+    assert not Process(child.pid, start).send(signal.SIGKILL)
+
+
+def _fail(number: int) -> int:
+    raise OSError(number, os.strerror(number))
