@@ -39,8 +39,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     ],
 )
 def test_exit_status_is_that_of_timeout(command: list[str], status: int) -> None:
-    assert subprocess.run(["timeout", "-k", "0.1", "0.2", *command], check=False).returncode in (status, -9)
-    done = pylock("run", "--limit", "0.2", "--grace", "0.1", "x", "--", *command)
+    assert subprocess.run(["timeout", "-k", "0.1", "0.4", *command], check=False).returncode in (status, -9)
+    done = pylock("run", "--limit", "0.4", "--grace", "0.1", "x", "--", *command)
     assert done.returncode == status
     assert ("which is its limit" in done.stderr) == (status in (124, 137))
 
@@ -60,6 +60,14 @@ def test_limit_counts_for_descendants_that_are_waited_for() -> None:
     )  # fmt: skip
     assert done.returncode == 137
     assert library.inspect("x").holders == ()
+
+
+def test_who_has_left_the_group_is_told_before_being_killed() -> None:
+    left = 'trap "echo told; exit" TERM; while :; do sleep 0.01; done'
+    done = pylock(
+        "run", "--limit", "0.8", "--wait-for", "tree", "x", "--", "sh", "-c", f"setsid sh -c '{left}' & sleep 60",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (124, "told\n")
 
 
 def test_limit_begins_when_the_command_starts() -> None:

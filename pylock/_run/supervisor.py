@@ -187,6 +187,8 @@ class Supervisor:
         if self._terminal is not None:
             self._terminal.take_back_from(self._child)
         if self._whole_tree:
+            if self._limit is not None and self._limit.is_up:
+                self._tell_orphans_to_end()
             await_all(self._taken, self._hand_on_to_all, announce, mark if self._others else "", self._others)
         return status
 
@@ -234,6 +236,12 @@ class Supervisor:
         send(signal)
         if signal in RESUMING:
             send(raw.SIGCONT)
+
+    def _tell_orphans_to_end(self) -> None:
+        """Who has left the command's group was not told when the time was up."""
+        for pid in set(children() or ()) - self._others:
+            for signal in (raw.SIGTERM, raw.SIGCONT):
+                self._deliver(os.kill, pid, signal)
 
     def _hand_on_to_all(self, taken: struct_siginfo, descendants: list[int]) -> None:
         """The same after the command's end; this process is in the terminal's foreground again, and stops with them."""
