@@ -113,7 +113,7 @@ def identity() -> Identity:
 def command_line() -> str:
     """Return the command line of this process as it is now, or at least as much as a record has room for."""
     words = _read("/proc/self/cmdline").rstrip(b"\0").split(b"\0")
-    return " ".join(os.fsdecode(word) for word in words)
+    return b" ".join(words).decode("utf-8", "surrogateescape")  # as names are, whatever the locale
 
 
 def start_time(pid: int) -> int:

@@ -104,6 +104,14 @@ def test_names_are_completed_as_their_bytes(surroundings: dict[str, str]) -> Non
     ]  # fmt: skip
 
 
+def test_a_holder_shows_its_command_as_its_bytes(surroundings: dict[str, str]) -> None:
+    program = "import pylock; lock = pylock.lock('x').acquire(); print(ascii(pylock.inspect('x').holders[0].command))"
+    shown = subprocess.run(
+        [PYLOCK[0], "-c", program, BYTES], env=surroundings, capture_output=True, text=True, check=True
+    ).stdout
+    assert ascii(NAME).strip("'") in shown
+
+
 def test_flom_names_a_path_by_its_bytes(surroundings: dict[str, str]) -> None:
     run(surroundings, "flom", "-r", b"/" + BYTES, "--", "true")
     assert "/" + NAME in [lock.name for lock in library.status()]

@@ -6,7 +6,7 @@ import os
 import pwd
 from datetime import datetime
 
-from .._file.texts import harmless
+from .._file.texts import from_os, harmless
 from .._process import identity
 from . import complain
 
@@ -58,7 +58,7 @@ def _who(request: Request) -> dict[str, object]:
         user = str(me.uid)
     reason = {} if request.reason is None else {"reason": request.reason}
     return {
-        "pid": os.getpid(), "user": user, "host": me.host, "directory": request.directory.path,
+        "pid": os.getpid(), "user": user, "host": me.host, "directory": from_os(request.directory.path),
         "command": request.command, **reason,
     }  # fmt: skip
 
