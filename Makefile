@@ -4,11 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 NEWEST := .venv-newest
+TRIED := .venv-wheel
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest upgrade soak bench lint docs clean
+.PHONY: help demo test test-newest upgrade soak bench lint docs picture wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -32,6 +33,7 @@ upgrade: ## renew tests/requirements.txt from the newest versions
 
 soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
+	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT)
@@ -44,8 +46,20 @@ lint: $(VENV)/dev ## style and types
 docs: $(VENV)/dev ## run the examples in the pages
 	$(BIN)/python -m pytest tests/test_docs.py
 
+picture: ## draw the architecture anew, from the code
+	$(PYTHON) docs/draw.py
+
+wheel: ## build the wheel, and try it alone in an environment of its own
+	rm -rf dist $(TRIED)
+	$(PYTHON) -m venv $(TRIED)
+	$(TRIED)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(TRIED)/bin/python $(INSTALL) dist/*.whl
+	cd dist && unset PYTHONPATH && ../$(TRIED)/bin/pylock run -d "$$PWD" tried -- ../$(TRIED)/bin/pylock status -d "$$PWD" tried
+	cd $(TRIED)/share && ls man/man1/pylock.1 bash-completion/completions/pylock zsh/site-functions/_pylock \
+		fish/vendor_completions.d/pylock.fish
+
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'

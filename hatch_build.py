@@ -1,4 +1,4 @@
-"""Puts the man page, which is made from the table of commands, into the wheel."""
+"""What the build makes: the man page, from the table of commands; and the page for an index of packages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class ManPage(BuildHookInterface):  # type: ignore[type-arg]
@@ -24,3 +25,17 @@ class ManPage(BuildHookInterface):  # type: ignore[type-arg]
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         self._path.unlink()
         self._path.parent.rmdir()
+
+
+class IndexPage(MetadataHookInterface):
+    """Sets the page and the links, by the ``address`` of the project in pyproject.toml."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        sys.path.insert(0, str(Path(self.root) / "docs"))
+        from on_the_index import readme_for_index, urls
+
+        text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        address = self.config["address"].rstrip("/")
+        page = readme_for_index(text, address, metadata["version"])
+        metadata["readme"] = {"content-type": "text/markdown", "text": page}
+        metadata["urls"] = urls(address) if address else {}

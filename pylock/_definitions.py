@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from time import sleep
 
-from ._acquiring.attempt import PLAIN, put_record
+from . import _process as process
+from ._acquiring.attempt import PLAIN
 from ._acquiring.waiting import ring_next
 from ._errors import DefinitionMismatch, LockError, explained
 from ._file.byterange import let_go
+from ._file.closing import note_closing
 from ._file.descriptors import drop
 from ._file.header import Definition, Gone, is_blank, put_header, read_head, read_header
-from ._file.layout import DEFINER_SLOT, KINDS, LOCK, POOL, now
+from ._file.layout import KINDS, LIFE_SLOT, LOCK, NO_ROOM, POOL, SLOT_SIZE, now, slots_start
 from ._file.lockfile import open_file, take_gate
 from ._file.removal import finish_removal
 from ._kinds.pools import check_elements, rearranged
@@ -57,12 +59,14 @@ def define(
     policy: str | None = None,
     elements: Iterable[str] | None = None,
     kind: str | None = None,
+    reason: str | None = None,
     directory: str | PathLike[str] | None = None,
 ) -> Definition:
     """Set a lock's capacity, policy, or elements of a pool; None leaves as it is. Returns what holds from now on.
 
     It wins over what `lock` calls ask for, touches no holder, and is on the disk when this returns. Capacity 0 closes
-    the lock: nobody is granted it, in any mode but null, until it is opened again; those who wait keep their place.
+    the lock: nobody is granted it, in any mode but null, until it is opened again; those who wait keep their place, and
+    are told who closed it, since when, and the ``reason``, which is for closing only.
     An element that is taken out while it is held is not given out again. ``kind`` makes a lock that nobody has used
     yet a "path", "pool", "sequence" or "timestamp"; one that is in use has its kind already.
 
@@ -71,6 +75,8 @@ def define(
     """
     check_capacity(capacity)
     check_policy(policy)
+    if reason is not None and capacity != 0:
+        raise ValueError("a reason is for closing a lock, with capacity 0")
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     change = _Change(capacity, policy, None if elements is None else check_elements(elements), kind)
@@ -78,7 +84,7 @@ def define(
     for _ in range(1000):
         fd = open_file(request.path, request.directory)
         try:
-            definition = _define(fd, request, change)
+            definition = _define(fd, request, change, reason)
             ring_next(fd, request)
             os.fsync(fd)
             return definition
@@ -92,7 +98,7 @@ def define(
     raise LockError(f"{request.path} vanishes as often as it is opened", name=name)
 
 
-def _define(fd: int, request: Request, change: _Change) -> Definition:
+def _define(fd: int, request: Request, change: _Change, reason: str | None) -> Definition:
     if not take_gate(fd):
         raise LockError(
             f'"{request.name}" cannot be defined now: a process that does not go on stands in its gate; look for a'
@@ -105,7 +111,21 @@ def _define(fd: int, request: Request, change: _Change) -> Definition:
         old = Definition(kind=change.kind or LOCK) if blank else read_header(head, request.name, request.path)
         new = change.apply(fd, old, request)
         request.terms = Terms(put_header(fd, request.path, request.name, new), new)
-        put_record(fd, request, request.record(now(), None), request.slot_offset(DEFINER_SLOT))
+        if change.capacity is not None:
+            _note_who_closed(fd, slots_start(request.name, new.kind), new, reason)
         return new
     finally:
         let_go(fd)  # the gate, and units of a pool that changed hands
+
+
+def _note_who_closed(fd: int, start: int, definition: Definition, reason: str | None) -> None:
+    """Keep who closed the lock, for as long as it is closed, and as far as the disk has room."""
+    me = process.identity()
+    who = None if definition.capacity else {"uid": me.uid, "host": me.host, "since": now(), "reason": reason}
+    line = note_closing(fd, start, who)
+    try:
+        if line is not None:
+            os.pwrite(fd, line, start + LIFE_SLOT * SLOT_SIZE)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise

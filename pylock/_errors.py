@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from ._status import Holder, Waiter
 
 
+def harmless(text: str) -> str:
+    """Return the text with whatever could move a cursor, ring, hide or turn text round spelled out, as \\x1b."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class LockError(Exception):
-    """The base of all errors that are pylock's own."""
+    """The base of all errors that are pylock's own. Their text is harmless, whatever it tells of others."""
 
     name: str | None = None
     """The name of the lock, where there is one."""
 
     def __init__(self, message: str, **fields: object) -> None:
-        super().__init__(message)
+        super().__init__(harmless(message))
         for field, value in fields.items():
             setattr(self, field, value)
 

@@ -6,7 +6,7 @@ from ._acquiring.claim import Claim, explain
 from ._acquiring.inheritance import AcrossFork
 from ._acquiring.survival import why_lost
 from ._deadlock.blocks import calling_frame
-from ._errors import LockLost
+from ._errors import LockLost, harmless
 from ._process import loading
 from ._queue.drivers import drive, drive_async
 
@@ -33,7 +33,7 @@ class Hold:
 
     def __repr__(self) -> str:
         state = "held" if self._claim.is_alive else "released"
-        return f'<{type(self).__name__} "{self.name}" {self._claim.request.mode.name} {state}>'
+        return f'<{type(self).__name__} "{harmless(self.name)}" {self._claim.request.mode.name} {state}>'
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(self.name)
@@ -160,6 +160,7 @@ class Hold:
 def refuse_copy(name: str) -> NoReturn:
     """Raise TypeError: the end of a copy would let go of what the other one holds."""
     raise TypeError(
-        f'what holds "{name}" cannot be copied or pickled, as the end of either would let go for both; acquire where it'
-        " is needed, with a lock object of its own, or give a child the hold itself, by across_fork() or fileno()"
+        f'what holds "{harmless(name)}" cannot be copied or pickled, as the end of either would let go for both;'
+        " acquire where it is needed, with a lock object of its own, or give a child the hold itself, by across_fork()"
+        " or fileno()"
     )

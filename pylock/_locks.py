@@ -9,7 +9,7 @@ from ._acquiring.attempt import PLAIN
 from ._acquiring.claim import Claim
 from ._acquiring.steps import steps_to_grant
 from ._deadlock.blocks import calling_frame, entered_here
-from ._errors import LockTimeout, NotHeld, WouldBlock
+from ._errors import LockTimeout, NotHeld, WouldBlock, harmless
 from ._file.byterange import is_free
 from ._file.lockfile import Look, is_being_removed
 from ._holds import Hold, refuse_copy
@@ -103,7 +103,7 @@ class Asking(_OfHolds[AnyHold_co]):
         self._claims: list[Any] = []
 
     def __repr__(self) -> str:
-        return f'<{type(self).__name__} "{self.name}" {"held" if self.held else "not held"}>'
+        return f'<{type(self).__name__} "{harmless(self.name)}" {"held" if self.held else "not held"}>'
 
     @property
     def name(self) -> str:
@@ -166,7 +166,8 @@ class Asking(_OfHolds[AnyHold_co]):
     ) -> None:
         claims = self._claims
         alone = len(claims) == 1 and claims[0].entered_by
-        claim = claims.pop() if alone else self._take_claim_of(calling_frame())
+        # The first, as another thread may be adding its own.
+        claim = claims.pop(0) if alone else self._take_claim_of(calling_frame())
         claim.leave_block(error)
 
     async def __aenter__(self) -> AnyHold_co:
@@ -273,7 +274,7 @@ class Lock(Asking[HoldT_co]):
         self._claims = []
 
     def __repr__(self) -> str:
-        return f'<Lock "{self.name}" {self.request.mode.name} {"held" if self.held else "not held"}>'
+        return f'<Lock "{harmless(self.name)}" {self.request.mode.name} {"held" if self.held else "not held"}>'
 
     @property
     def name(self) -> str:

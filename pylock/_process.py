@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _io import FileIO
 from _thread import RLock
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
@@ -23,9 +24,9 @@ _identity: Identity | None = None
 class Identity:
     """What identifies a process for people: shown in status and errors, never used to decide who holds."""
 
-    __slots__ = ("boot", "host", "pid", "start", "uid")
+    __slots__ = ("boot", "host", "namespace", "pid", "start", "uid")
 
-    def __init__(self, pid: int, start: int, host: str, boot: str, uid: int) -> None:
+    def __init__(self, pid: int, start: int, host: str, boot: str, uid: int, namespace: int) -> None:
         self.pid = pid
         self.start = start
         """Clock ticks from boot to the start of the process: with pid and boot id, unique for ever."""
@@ -33,6 +34,8 @@ class Identity:
         self.boot = boot
         self.uid = uid
         """The number, as in a file's owner: to ask for the name, of a server perhaps, is left to whoever looks."""
+        self.namespace = namespace
+        """In which its pid counts: pid_namespaces(7)."""
 
 
 class _Pid:
@@ -103,16 +106,21 @@ os.register_at_fork(after_in_child=_forget_parent)
 
 def identity() -> Identity:
     """Return the identity of this process, read once."""
-    global _identity
     if _identity is None:
-        pid = os.getpid()
-        _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid())
+        speak_for(os.getpid())
+    assert _identity is not None
     return _identity
 
 
-def command_line() -> str:
-    """Return the command line of this process as it is now, or at least as much as a record has room for."""
-    words = _read("/proc/self/cmdline").rstrip(b"\0").split(b"\0")
+def speak_for(pid: int) -> None:
+    """From now on `identity` is that of another process, for which this one takes locks."""
+    global _identity
+    _identity = Identity(pid, start_time(pid), os.uname().nodename, _boot_id(), os.geteuid(), _namespace())
+
+
+def command_line(pid: int | str = "self") -> str:
+    """Return the command line of a process as it is now, or at least as much as a record has room for."""
+    words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
     return b" ".join(words).decode("utf-8", "surrogateescape")  # as names are, whatever the locale
 
 
@@ -123,14 +131,24 @@ def start_time(pid: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def _namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
 def _boot_id() -> str:
     return _read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
 def _read(path: str) -> bytes:
-    """Read a small file, without a buffer, which takes longer to make than the file to read."""
+    """Read a small file, without a buffer, which takes longer to make than the file to read.
+
+    And without ``open``, which is no builtin any more when objects are collected at the interpreter's end.
+    """
     try:
-        with open(path, "rb", buffering=0) as file:
+        with FileIO(path) as file:
             return file.read(4096)
     except OSError:  # /proc may be hidden or absent; an identity is only for show
         return b""

@@ -71,8 +71,13 @@ class Kind:
     """Whether a hold that ends well has to be committed."""
     starts = True
     """Whether a grant is a new start, which a closed lock does not let."""
+    gives = False
+    """Whether each grant gives something that is used up, so that a try in vain has to take it back."""
     hindrance = "it was held a moment ago"
     """What keeps somebody out while nobody holds the lock."""
+
+    def __getstate__(self) -> object:
+        return object.__getstate__(self)  # said here, slots can be pickled by the first protocols too
 
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         """What the lock is to be if nobody has said yet."""
@@ -84,6 +89,13 @@ class Kind:
 
     def commit(self, fd: int, request: Request, grant: Grant) -> None:
         """Make what was given the holder's own for good, before it lets go."""
+
+    def lets(self, fd: int, request: Request, seat: int) -> bool:
+        """Whether nothing but the bytes of the mode might keep out the waiter in that seat."""
+        return True
+
+    def take_back(self, fd: int, request: Request, grant: Grant) -> None:
+        """Undo what was given with a grant that is given back unused, while it is still held."""
 
     def pause(self, seconds: float) -> float:
         """How long the next in turn may sleep, of the seconds that it wants to."""
@@ -181,7 +193,8 @@ class Request:
     def _tail(self, who: process.Identity, extra: dict[str, str] | None = None) -> bytes:
         fields: dict[str, str | int] = dict(extra or {})
         fields |= {
-            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "uid": who.uid,
+            # The first five stand as `layout.process_in` looks for them.
+            "pid": who.pid, "start": who.start, "host": who.host, "boot": who.boot, "ns": who.namespace, "uid": who.uid,
             "mode": self.mode.name, "weight": self.weight, "priority": self.priority,
         }  # fmt: skip
         if self.reason is not None:

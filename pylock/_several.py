@@ -10,6 +10,7 @@ from ._acquiring.claim import Claim
 from ._acquiring.claims import Claims
 from ._acquiring.inheritance import AcrossFork
 from ._deadlock.blocks import calling_frame
+from ._errors import harmless
 from ._holds import Hold, refuse_copy
 from ._locks import Asking, Lock, checked_timeout
 
@@ -32,8 +33,8 @@ class Holds:
 
     @property
     def waited(self) -> float:
-        """Seconds from the request to the grant of the last of them; 0.0 if all were free."""
-        return sum(claim.waited for claim in self._claims.claims)
+        """Seconds from the request to the grant; 0.0 if all were free."""
+        return max(claim.waited for claim in self._claims.claims)
 
     @property
     def held(self) -> bool:
@@ -93,9 +94,9 @@ class Composite(Asking[HoldsType]):
         return Claims(tuple(taken[part] for part in self._parts))
 
 
-def _common_order(part: Lock[Any]) -> tuple[str, str]:
-    """By which everybody sorts."""
-    return part.request.directory.path, part.request.name
+def _common_order(part: Lock[Any]) -> tuple[bool, str, str]:
+    """By which everybody sorts; what gives something away comes last, so that it is seldom given in vain."""
+    return part.request.kind.gives, part.request.directory.path, part.request.name
 
 
 class Several(Composite[Holds]):
@@ -135,8 +136,8 @@ def all_of(*locks: Lock[Any] | Composite[Any], timeout: float | None = None) -> 
     for place, one in enumerate(parts):
         if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):
             raise ValueError(
-                f'several locks at once are different ones: "{one.name}" twice would wait for itself; a lock on a path'
-                " is one on all that is below it"
+                f'several locks at once are different ones: "{harmless(one.name)}" twice would wait for itself; a'
+                " lock on a path is one on all that is below it"
             )
     return Several(locks, timeout)
 

@@ -13,24 +13,14 @@ from typing import Any
 
 from . import _process as process
 from ._enums import Mode
-from ._errors import BadLockFile
+from ._errors import BadLockFile, harmless
 from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
+from ._file.closing import closing_fields
 from ._file.directories import Directory, resolve
-from ._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
-from ._file.layout import (
-    DEFINER_SLOT,
-    LEAST_TOKEN,
-    MOST_TOKEN,
-    SLOT_SIZE,
-    SUFFIX,
-    file_name,
-    seat_slot,
-    slots_start,
-    unit_slot,
-)
+from ._file.header import Definition, Gone, look_at_header, parse_line, read_head
+from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
 from ._file.lockfile import Look, is_being_removed
-from ._file.texts import harmless
 from ._queue.tickets import all_seats, all_tickets
 from ._request import check_name
 
@@ -172,10 +162,6 @@ class _Records:
         fields = parse_line(self.raw(slot)) or {}
         return Holder(**_common(fields, mode, weight), token=_whole(fields.get("token")))
 
-    def definer(self) -> Contender | None:
-        fields = parse_line(self.raw(DEFINER_SLOT))
-        return None if fields is None else Contender(**_common(fields, Mode.NULL, 1))
-
     def waiter(self, slot: int, place: int) -> Waiter:
         fields = parse_line(self.raw(slot)) or {}
         return Waiter(**_common(fields, Mode.EXCLUSIVE, 1), held=_text(fields.get("held")), place=place)
@@ -218,6 +204,41 @@ def _text(value: object) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """Who closed a lock. Fields that are not known are None."""
+
+    user: str | None
+    host: str | None
+    since: float | None
+    """Seconds since 1970."""
+    reason: str | None
+
+    def __str__(self) -> str:
+        text = f"by {harmless(self.user or '?')} on {harmless(self.host or '?')}"
+        text += f" since {day(self.since)}" if self.since else ""
+        return text + (f": {shorten(self.reason)}" if self.reason else "")
+
+
+def day(moment: float) -> str:
+    """As `clock`, to the minute, and with the day's name if it is of this week."""
+    days = (time() - moment) / 86400
+    today = localtime(moment)[:3] == localtime(time())[:3]
+    return strftime("%H:%M" if today else "%A %H:%M" if days < 6 else "%Y-%m-%d %H:%M", localtime(moment))
+
+
+def closing(fd: int, slots_start: int) -> Closing | None:
+    """Read who closed the lock; None if nobody wrote it."""
+    fields = closing_fields(fd, slots_start)
+    if fields is None:
+        return None
+    since = _whole(fields.get("since"))
+    return Closing(
+        _user_name(_whole(fields.get("uid"))), _text(fields.get("host")), since / 1e6 if since else None,
+        _text(fields.get("reason")),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class LockStatus:
     """One lock at one moment."""
 
@@ -227,8 +248,8 @@ class LockStatus:
     holders: tuple[Holder, ...]
     waiters: tuple[Waiter, ...]
     """In the order in which they are served."""
-    definer: Contender | None = None
-    """Who set the definition by hand, and since when it holds; None if nobody did, or it is not known."""
+    closed: Closing | None = None
+    """Of a closed lock, who closed it, if that is known."""
 
     @property
     def used(self) -> int:
@@ -307,14 +328,13 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
         if fd < 0:
             return None
         try:
-            head = read_head(fd)
-            if is_blank(head):
-                return None
-            definition = read_header(head, name, path)
+            head, definition = look_at_header(fd, name, path)
         except Gone:
+            return None
+        if definition is None:
             return None
         if name is None:
             name = str((parse_line(head) or {})["name"])
         start = slots_start(name, definition.kind)
-        definer = _Records(fd, start).definer() if definition.defined else None
-        return LockStatus(name, path, definition, *take_census(fd, start), definer)
+        closed = None if definition.capacity else closing(fd, start)
+        return LockStatus(name, path, definition, *take_census(fd, start), closed)

@@ -32,7 +32,7 @@ source <(pylock completion zsh)
 BY_AUTOLOAD = (
     _PREPARE["zsh"]
     .replace("source <(pylock completion zsh)\n", "")
-    .replace("compinit -u", f"fpath=({ROOT}/pylock/_cli/shells $fpath); compinit -u")
+    .replace("compinit -u", f"fpath=('{ROOT}/pylock/_cli/shells' $fpath); compinit -u")
 )
 """As a zsh that finds the script in its path of functions."""
 _WORDS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
@@ -49,7 +49,7 @@ def with_pylock(where: Path) -> dict[str, str]:
     """An environment in which the command of this source is found as ``pylock``."""
     programs = where / "bin"
     programs.mkdir(exist_ok=True)
-    (programs / "pylock").write_text(f'#!/bin/sh\nexec {sys.executable} -m pylock "$@"\n')
+    (programs / "pylock").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pylock "$@"\n')
     (programs / "pylock").chmod(0o755)
     return environment(
         PATH=f"{programs}:{os.environ['PATH']}", HOME=str(where), TERM="dumb", LC_ALL="C.UTF-8", HISTFILE=""

@@ -30,7 +30,9 @@ def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]
     assert str(holder.pid) in lines[1]
     assert lines[1].endswith("nightly")
     assert "waits #1  exclusive" in lines[2]
-    assert lines[3].split()[:4] == ["closed", "0/0", "closed", str(os.getpid())]
+    me = library.inspect("closed").closed
+    assert me is not None
+    assert lines[3].split()[:5] == ["closed", "0/0", "closed", me.host, me.user]
 
 
 def test_status_as_json_is_complete(contenders: type[Contender]) -> None:
@@ -76,10 +78,11 @@ def test_watch_shows_as_many_lines_as_the_terminal_has_room_for() -> None:
 def test_set_says_what_changed_and_who_is_affected(contenders: type[Contender]) -> None:
     holder, waiter = contenders(), contenders()
     holder.acquire("x", "shared")
-    change, effect, _, row = pylock("set", "x", "--capacity", "0").stdout.splitlines()
+    change, effect, _, closed, row = pylock("set", "x", "--capacity", "0").stdout.splitlines()
     assert change == '"x": capacity unlimited -> 0 (closed)'
     assert effect == "1 holder, 0 waiters; nobody starts, the holders go on"
-    assert row.split()[:5] == ["x", "1/0", "holds", "shared", str(holder.pid)]
+    assert closed.split()[:3] == ["x", "1/0", "closed"]
+    assert row.split()[:3] == ["holds", "shared", str(holder.pid)]
     waiter.start_acquiring("x", "shared")
     assert pylock("set", "x", "-c", "unlimited", "--policy=fair").stdout.startswith(
         '"x": capacity 0 (closed) -> unlimited, policy shared-first -> fair\n'
@@ -278,8 +281,8 @@ def test_read_only_directory_is_a_clear_error(tmp_path: Path) -> None:
 def test_standard_output_that_nobody_reads_is_no_traceback() -> None:
     until(lambda: True)
     done = subprocess.run(
-        f"{sys.executable} -m pylock --help | head -c 0", shell=True, capture_output=True, text=True, env=environment(),
-        check=False,
+        f"'{sys.executable}' -m pylock --help | head -c 0", shell=True, capture_output=True, text=True, check=False,
+        env=environment(),
     )  # fmt: skip
     assert "Traceback" not in done.stderr
 

@@ -1,4 +1,4 @@
-"""The pages and README.md: their examples run, their links lead somewhere, the reference has every option.
+"""The pages and README.md: their examples run, their links lead somewhere, and the reference has every option.
 
 A ```sh block is run if its first line is ``# tested``; what a command prints has to contain the text of the lines
 ``# prints: TEXT`` that follow it.
@@ -26,7 +26,7 @@ SECONDS = 30
 TESTED, PRINTS = "# tested", "# prints: "
 MARK = "-- what was printed up to here belongs to the last command --"
 
-PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.exists()]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^ *```(\w*)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 

@@ -207,7 +207,7 @@ def test_mode_of_a_new_file_follows_the_directory_and_not_the_umask(mode: int, e
             pass
     finally:
         os.umask(before)
-    assert stat.S_IMODE((shared / "x.lock").stat().st_mode) == expected
+    assert stat.S_IMODE((shared / "x.lock").stat().st_mode) == expected | stat.S_ISVTX
 
 
 def test_existing_file_keeps_its_mode(directory: Path) -> None:

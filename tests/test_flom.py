@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -297,7 +298,7 @@ def test_killed_command_is_a_failure_where_the_site_says_so(home: Path) -> None:
     keys.write_text("[Monitor]\nKilledIsFailure=yes\n")
     assert flom("-c", str(keys), *KILLED).returncode == -signal.SIGKILL
     (home / ".flom").write_text(keys.read_text())
-    script = f"{' '.join(PYLOCK)} flom -- sh -c 'kill -9 $$'; exit $?"
+    script = f"{shlex.join(PYLOCK)} flom -- sh -c 'kill -9 $$'; exit $?"
     assert subprocess.run(["sh", "-c", script], env=environment(), check=False).returncode == 137
 
 

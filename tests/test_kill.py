@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from command import PYLOCK, Running, environment, pylock
@@ -162,15 +163,18 @@ def test_it_does_not_ask_if_told_so(contenders: type[Contender]) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_process_that_may_not_be_signalled_is_said(directory: Path, contenders: type[Contender]) -> None:
-    directory.chmod(0o777)
-    for parent in list(directory.parents)[:3]:
-        parent.chmod(0o755)
+def test_a_process_that_may_not_be_signalled_is_said(
+    contenders: type[Contender], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    place = TemporaryDirectory()  # not below pytest's own, which every other run of it closes to all others
+    request.addfinalizer(place.cleanup)
+    monkeypatch.setenv("PYLOCK_DIR", place.name)
+    os.chmod(place.name, 0o777)
     holder = contenders()
     holder.acquire("x")
-    (directory / "x.lock").chmod(0o666)
+    os.chmod(os.path.join(place.name, "x.lock"), 0o666)
     status, said = as_another_user("kill", "--grace", "0", "x")
-    assert (status, "SIGTERM could not be sent: Operation not permitted" in said) == (1, True)
+    assert (status, "SIGTERM could not be sent: Operation not permitted" in said) == (1, True), said
     assert holder.ask("release") is None
 
 

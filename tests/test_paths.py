@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import pylock as library
-from pylock._acquiring import claims
+from pylock._acquiring import together
 from pylock._acquiring import waiting as waiting_room
 from pylock._acquiring.claim import Claim
 from pylock._file import descriptors
@@ -363,7 +363,7 @@ def test_killed_holder_frees_its_own_node_whoever_made_the_tree() -> None:
     assert is_granted("/")
 
 
-def test_killed_waiter_frees_the_levels_that_it_had_got(directory: Path) -> None:
+def test_waiter_is_seen_on_every_level_and_holds_none(directory: Path) -> None:
     holder = take("/a/b")
     pid = os.fork()
     if pid == 0:
@@ -371,12 +371,12 @@ def test_killed_waiter_frees_the_levels_that_it_had_got(directory: Path) -> None
             library.path_lock("/a/b/c").acquire()
         finally:
             os._exit(1)
-    waiting("/a/b", 1)
-    assert len(library.inspect("/a").holders) == 2
+    for level in ("/", "/a", "/a/b", "/a/b/c"):
+        waiting(level, 1)
+    assert [len(library.inspect(level).holders) for level in ("/", "/a", "/a/b", "/a/b/c")] == [1, 1, 1, 0]
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    assert len(library.inspect("/a").holders) == 1
-    assert library.inspect("/a/b").waiters == ()
+    assert [library.inspect(level).waiters for level in ("/", "/a", "/a/b", "/a/b/c")] == [()] * 4
     holder.release()
     assert is_granted("/")
 
@@ -587,7 +587,7 @@ class TreeMachine(RuleBasedStateMachine):
         self.waiters: list[Contender] = []
         self.closed: set[str] = set()
         # All are of one thread, which would be told that it waits for itself.
-        self.patches = [mock.patch.object(waiting_room, "PATIENCE", 0.0), mock.patch.object(claims, "note_taken")]
+        self.patches = [mock.patch.object(waiting_room, "PATIENCE", 0.0), mock.patch.object(together, "note_taken")]
         for patch in self.patches:
             patch.start()
 
@@ -643,7 +643,7 @@ class TreeMachine(RuleBasedStateMachine):
             self.holders.remove(contender)
         else:
             self.waiters.remove(contender)
-            with mock.patch.object(waiting_room, "_leave"):
+            with mock.patch.object(together._Part, "leave"):
                 contender.steps.close()
         for claim in contender.claims.claims:
             if not claim.is_released:

@@ -211,7 +211,7 @@ def test_closed_standard_descriptors_stay_closed_and_are_no_lock(
     result = tmp_path / "result"
     probe = f"import os; open({str(result)!r}, 'w').write(str(os.getpid()))"
     redirect = " ".join(f"{fd}>&-" for fd in closed)
-    command = " ".join([*PYLOCK, "run", "x", "--", sys.executable, "-c", f'"{probe}"', redirect])
+    command = f"{shlex.join([*PYLOCK, 'run', 'x', '--', sys.executable, '-c', probe])} {redirect}"
     subprocess.run(["sh", "-c", command], env=environment(), check=True, timeout=60)
     assert result.exists()
     assert (directory / "x.lock").read_text().startswith('{"pylock"')
@@ -249,7 +249,7 @@ def test_nested_run_of_another_or_a_compatible_lock_goes_on() -> None:
 
 
 def test_daemon_that_outlived_its_lock_may_take_it_again(tmp_path: Path) -> None:
-    again = " ".join([*PYLOCK, "run", "-t", "20", "x", "--", "touch", str(tmp_path / "done")])
+    again = shlex.join([*PYLOCK, "run", "-t", "20", "x", "--", "touch", str(tmp_path / "done")])
     pylock("run", "x", "--", "sh", "-c", f"(sleep 0.2; {again}) >/dev/null 2>&1 &")
     until((tmp_path / "done").exists)
 
@@ -592,7 +592,7 @@ def test_waiting_line_on_a_narrow_terminal_tells_the_holder_too(contenders: type
 def test_waiter_in_the_background_leaves_the_prompt_alone(contenders: type[Contender]) -> None:
     contenders().acquire("x")
     with interactive_shell() as terminal:
-        os.write(terminal, f"{' '.join(PYLOCK)} run x -- true &\n".encode())
+        os.write(terminal, f"{shlex.join(PYLOCK)} run x -- true &\n".encode())
         seen = read_until(terminal, "pylock: waiting 1 s for ")
         while "\n" not in seen.partition("waiting 1 s")[2]:
             seen += os.read(terminal, 4096).decode()
@@ -627,7 +627,7 @@ def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str], tmp_path: Path) 
             "import os, time\nprint('ready', flush=True)\n"
             f"while not os.path.exists('{tmp_path}/go'): time.sleep(0.005)\nprint('done')\n"
         )
-        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
+        words = shlex.join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
         os.write(terminal, f"{words}\n".encode())
         read_until(terminal, "ready")
         os.write(terminal, b"\x1a")
@@ -662,7 +662,7 @@ def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: s
             "import os, time\nprint('ready', flush=True)\n"
             f"while not os.path.exists('{tmp_path}/go'): time.sleep(0.005)\nprint('done')\n"
         )
-        words = " ".join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
+        words = shlex.join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
         os.write(terminal, f"{words}\n".encode())
         read_until(terminal, "ready")
         os.write(terminal, b"\x1a")
@@ -697,8 +697,8 @@ NEW_GROUP_FROM_PYTHON = "import sys, pylock; pylock.run(sys.argv[1:], 'x', new_g
     [
         ([*PYLOCK, "run", "--new-group", "x", "--"], "</dev/tty"),
         ([*PYLOCK, "run", "--new-group", "x", "--"], "</dev/null >/dev/null 2>&1"),
-        ([sys.executable, "-c", f'"{NEW_GROUP_FROM_PYTHON}"'], "</dev/tty"),
-        ([sys.executable, "-c", f'"{NEW_GROUP_FROM_PYTHON}"'], "</dev/null >/dev/null 2>&1"),
+        ([sys.executable, "-c", NEW_GROUP_FROM_PYTHON], "</dev/tty"),
+        ([sys.executable, "-c", NEW_GROUP_FROM_PYTHON], "</dev/null >/dev/null 2>&1"),
     ],
 )
 def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected: str, tmp_path: Path) -> None:
@@ -706,7 +706,7 @@ def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected:
     script = tmp_path / "script.sh"
     script.write_text("read answer </dev/tty; echo heard $answer >/dev/tty; exec sleep 60\n")
     with interactive_shell() as terminal:
-        os.write(terminal, f"{' '.join(words)} sh {script} {redirected}\n".encode())
+        os.write(terminal, f"{shlex.join(words)} sh {script} {redirected}\n".encode())
         until(lambda: not is_free("x"))
         os.write(terminal, b"word\n")
         read_until(terminal, "heard word")
@@ -748,8 +748,8 @@ def test_stop_that_no_shell_would_end_stops_nobody(
 
 def test_job_stops_and_dies_while_only_descendants_are_left(tmp_path: Path) -> None:
     with interactive_shell() as terminal:
-        words = [*PYLOCK, "run", "--wait-for=tree", "--new-group", "x", "--", "sh", "-c", "'sleep 60 & exit 3'"]
-        os.write(terminal, f"{' '.join(words)}\n".encode())
+        words = [*PYLOCK, "run", "--wait-for=tree", "--new-group", "x", "--", "sh", "-c", "sleep 60 & exit 3"]
+        os.write(terminal, f"{shlex.join(words)}\n".encode())
         read_until(terminal, "its descendants hold on")
         stop_and_go_on(terminal)
         assert not is_free("x")
@@ -772,7 +772,7 @@ def test_background_job_with_a_group_of_its_own_reads_the_terminal_after_fg(tmp_
     with interactive_shell() as terminal:
         script = tmp_path / "script.py"
         script.write_text("print('heard', input())\n")
-        words = " ".join([*PYLOCK, "run", "--new-group", "x", "--", sys.executable, str(script)])
+        words = shlex.join([*PYLOCK, "run", "--new-group", "x", "--", sys.executable, str(script)])
         os.write(terminal, f"{words} &\n".encode())
         until(lambda: library.lock("x").locked())
         while True:  # the shell tells of the stop before a prompt

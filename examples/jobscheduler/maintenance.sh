@@ -3,7 +3,7 @@
 # have ended; "open" lets everybody start again who has queued up meanwhile.
 set -eu
 case $1 in
-    close) pylock set maintain --capacity 0 --drain ;;
+    close) pylock set maintain --capacity 0 --reason "kernel update" --drain ;;
     open) pylock set maintain --capacity unlimited ;;
     *) echo "usage: maintenance.sh close|open" >&2; exit 2 ;;
 esac

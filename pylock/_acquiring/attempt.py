@@ -68,6 +68,19 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
     return token, None, None, (offset,)
 
 
+def might_be_had(fd: int, request: Request, seat: int) -> bool:
+    """Whether the lock looks free to the waiter in that seat; nothing is taken."""
+    limit, rule = request.terms.limit, request.mode
+    if not limit:
+        return rule is NULL
+    if rule.counted:
+        leaving = request.terms.definition.leaving  # elements of a pool, which are held beyond the limit
+        free = may_have_room(fd, limit) if limit == UNIT_COUNT or leaving else fits(fd, request.weight, limit)
+    else:
+        free = rule.lock is None or is_free(fd, rule.lock)
+    return free and request.kind.lets(fd, request, seat)
+
+
 def last_token(head: bytes, request: Request, moment: int) -> int:
     """The token of the last sole holder; the moment if there was none, so that tokens go on growing over a removal."""
     try:

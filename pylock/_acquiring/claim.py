@@ -9,7 +9,7 @@ from time import monotonic
 
 from .. import _process as process
 from .._deadlock.blocks import Insider, enter_block, inside
-from .._errors import NO_LOCKS_HERE, BadLockFile, LockError, NotHeld, explained, unsupported
+from .._errors import NO_LOCKS_HERE, BadLockFile, LockError, NotHeld, explained, harmless, unsupported
 from .._file.byterange import is_free, let_go
 from .._file.descriptors import close, drop, is_ours
 from .._file.header import Gone
@@ -60,7 +60,7 @@ class Claim(Insider):
             self.close()
             return
         self.release(failed=True)
-        warn(f'"{self.request.name}" was dropped without a release', ResourceWarning, 2, source=self)
+        warn(f'"{harmless(self.request.name)}" was dropped without a release', ResourceWarning, 2, source=self)
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -75,8 +75,8 @@ class Claim(Insider):
     def is_released(self) -> bool:
         return self.fd < 0
 
-    def take(self, jump: bool = False) -> bool:
-        """Open the lock file and try once; ``jump``: without regard to who waits.
+    def take(self, jump: bool = False, *, tries: bool = True) -> bool:
+        """Open the lock file and try once; ``jump``: without regard to who waits; ``tries``: else it is only opened.
 
         Without a grant the file stays open, save if it does not exist and is not to be made, or is being removed.
         """
@@ -91,6 +91,8 @@ class Claim(Insider):
                 quiet = quiet_since and monotonic() - quiet_since < PATIENCE and not request.terms.fair
                 if request.renews:
                     begin_use(fd, request)
+                if not tries:
+                    return False
                 if jump or quiet or is_free(fd, ANY_WAITER):
                     self.grant = request.attempt(fd, request, None)
                 elif request.mode is NULL or may_skip_queue(fd, request.mode, learn(fd, request).fair):

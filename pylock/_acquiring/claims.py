@@ -1,23 +1,23 @@
 """Claims: several locks taken as one, all or none, and no deadlock, in whatever order anybody names them.
 
-Everybody takes them in one order, that of their names. A waiter holds what stands before it in that order, so that
-nobody who asks for many is starved by those who ask for few.
+Who waits for several holds none of them: see `together`. Who only tries takes them one after the other.
 """
 
 from __future__ import annotations
 
 from time import monotonic
 
-from .._deadlock.blocks import leave_block, note_taken
-from .._errors import LockError, LockTimeout, WouldBlock
+from .._errors import LockError, LockTimeout
 from .claim import Claim, explain
-from .steps import steps_to_grant
+from .steps import refusal_of, steps_to_grant
+from .together import give_back, steps_to_grants
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
     from .._deadlock.blocks import Entry
+    from .._errors import WouldBlock
     from .._queue.drivers import Steps
     from .._request import Request
 
@@ -53,17 +53,21 @@ class Claims:
         """Take all of them, ``timeout`` seconds in all. After an exception none is held."""
         begun = monotonic()
         try:
-            for claim in self.claims:
-                if not claim.take():
-                    left = None if timeout is None else max(begun + timeout - monotonic(), 0)
-                    yield from steps_to_grant(claim, left, waits_as_task, refused)
-                note_taken(claim)  # who waits for the rest cannot let go of this
-            for claim in self.claims:
-                leave_block(claim)
+            if timeout == 0:
+                for claim in self.claims:
+                    if not claim.take():
+                        yield from steps_to_grant(claim, 0, waits_as_task, refused)
+            elif not all(claim.take() for claim in self.claims):
+                lacking = yield from steps_to_grants(self.claims, timeout, waits_as_task)
+                for claim in self.claims:
+                    claim.waited = monotonic() - begun
+                if lacking is not None:
+                    raise refusal_of(refused, lacking)
         except BaseException as error:
+            for claim in self.claims:
+                if claim.request.kind.gives and claim.is_alive:
+                    give_back(claim)
             _explain(error, self.claims)
-            if isinstance(error, LockTimeout | WouldBlock):
-                error.waited = monotonic() - begun
             raise
 
     def release(self, failed: bool = False) -> None:

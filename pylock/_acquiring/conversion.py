@@ -19,14 +19,13 @@ from itertools import pairwise
 from time import monotonic
 
 from .._deadlock.blocks import blocks_around, refuse_deadlock
-from .._errors import Deadlock, LockLost, LockTimeout
+from .._errors import Deadlock, LockLost, LockTimeout, harmless
 from .._file.bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .._file.byterange import is_free, let_go, try_lock, unlock
 from .._file.descriptors import drop
-from .._file.header import parse_line
+from .._file.header import Gone, parse_line
 from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
 from .._file.lockfile import is_at, open_file
-from .._file.texts import harmless
 from .._modes import BY_NAME, CONCURRENT_READ, NULL, SHARED, ModeRule, rule_of
 from .._queue.tickets import LEAVE_SEATS, all_tickets, take_seat
 from .._request import Kind, Request, check_seconds, make_request
@@ -59,23 +58,27 @@ def steps_to_convert(claim: Claim, mode: str, timeout: float | None, waits_as_ta
         raise claim.not_held()
     if before.kind is not PLAIN:
         raise ValueError(
-            f'"{before.name}" is a {before.kind.name}, which stays in its mode; only plain locks are converted'
+            f'"{harmless(before.name)}" is a {before.kind.name}, which stays in its mode; only plain locks are'
+            " converted"
         )
     if rule is before.mode:
         return
     begun = monotonic()
     conversion = _Conversion(claim, rule)
     request = _target(before, rule, conversion)
-    if conversion.attempt(claim.fd, request, None) is not None:
-        if not is_free(claim.fd, ANY_WAITER):
-            ring_next(claim.fd, request, rule)
-        return
-    if timeout != 0:
-        around = blocks_around(request, waits_as_task, besides=claim)
-        refuse_deadlock(request, around)
-        deadline = None if timeout is None else begun + timeout
-        if (yield from _wait(claim, request, deadline, watch_for(request, waits_as_task))):
+    try:
+        if conversion.attempt(claim.fd, request, None) is not None:
+            if not is_free(claim.fd, ANY_WAITER):
+                ring_next(claim.fd, request, rule)
             return
+        if timeout != 0:
+            around = blocks_around(request, waits_as_task, besides=claim)
+            refuse_deadlock(request, around)
+            deadline = None if timeout is None else begun + timeout
+            if (yield from _wait(claim, request, deadline, watch_for(request, waits_as_task))):
+                return
+    except Gone:
+        raise _lost(request, "removed") from None
     raise refusal(LockTimeout, claim.fd, request, monotonic() - begun)
 
 
@@ -83,10 +86,14 @@ def _wait(claim: Claim, request: Request, deadline: float | None, watch: Watch |
     fd = open_file(request.path, request.directory)
     try:
         if not is_at(claim.fd, request.path):
-            raise LockLost(f'"{request.name}" is lost: its file was replaced: {request.path}', name=request.name)
+            raise _lost(request, "replaced")
         return (yield from wait(fd, request, deadline, nested=True, watch=watch)) is not None
     finally:
         drop(fd)
+
+
+def _lost(request: Request, how: str) -> LockLost:
+    return LockLost(f'"{request.name}" is lost: its file was {how}: {request.path}', name=request.name)
 
 
 def _target(before: Request, rule: ModeRule, kind: Kind = PLAIN) -> Request:
@@ -135,9 +142,9 @@ class _Conversion(Kind):
         claim, before, after = self._claim, self._before, self._after
         excludes_less = before.mode.compatible <= after.mode.compatible
         excludes_more = after.mode.compatible <= before.mode.compatible
-        if not excludes_more:
-            claim.request = after if excludes_less else _target(before, CONCURRENT_READ)
         try:
+            if not excludes_more:
+                claim.request = after if excludes_less else _target(before, CONCURRENT_READ)
             pieces = self._settle(fd, request)
             return self._say(pieces, self._token(fd))
         except BaseException:

@@ -9,7 +9,7 @@ from .._errors import LockError, LockTimeout, WouldBlock
 from .._file.directories import is_default
 from .._file.header import Gone
 from .._file.lockfile import refresh
-from .._status import Holder, take_census
+from .._status import Holder, closing, take_census
 from .agreement import learn
 
 TYPE_CHECKING = False
@@ -54,7 +54,8 @@ def refusal(
 def _hindrance(fd: int, request: Request, holders: tuple[Holder, ...]) -> str:
     """What keeps the request out besides those who wait."""
     if _is_closed(fd, request):
-        return "the lock is closed (capacity 0)"
+        who = closing(fd, request.slots_start)
+        return f"the lock is closed (capacity 0){f' {who}' if who else ''}"
     blocking = [holder for holder in holders if holder.code not in request.mode.compatible]
     if blocking:
         return f"held by {blocking[0]}{f' and {len(blocking) - 1} more' if len(blocking) > 1 else ''}"

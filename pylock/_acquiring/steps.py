@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from errno import ESTALE
 from time import monotonic
 
 from .._deadlock.blocks import all_blocks_around, blocks_around, refuse_deadlock
 from .._deadlock.nesting import outer_holds
 from .._errors import bad_file
+from .._file.byterange import ANYBODY, is_free
 from .._file.header import Gone
 from .._file.lockfile import is_at, is_being_removed
 from .._file.removal import is_wrongly_marked
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from .._request import Request
     from .claim import Claim
 
-_LONG = 1.0
+LONG = 1.0
 """Seconds of waiting after which somebody may have removed the file by hand; what pylock removes says so itself."""
 _LOOK_AGAIN = 0.002
 """Seconds between two looks at a file that is being removed."""
@@ -52,36 +54,44 @@ def steps_to_grant(
         yield from _wait(claim, None if timeout is None else begun + timeout, bool(around), waits_as_task)
     claim.waited = monotonic() - begun
     if claim.grant is None:
-        raise _refusal(refused, claim)
+        raise refusal_of(refused, claim)
 
 
 def _let_remover_finish(claim: Claim) -> Steps[None]:
-    deadline = monotonic() + _REMOVAL
-    while claim.grant is None and _is_kept_out_by_remover(claim) and monotonic() < deadline:
-        yield -1, _LOOK_AGAIN
+    """Try again if it was a remover that kept the claim out; by now it may have removed the file, or left it."""
+    deadline, tried_free = monotonic() + _REMOVAL, False
+    while claim.grant is None and monotonic() < deadline:
+        if _is_being_removed(claim):
+            yield -1, _LOOK_AGAIN
+        elif tried_free or claim.fd < 0 or not is_free(claim.fd, ANYBODY):
+            return
+        else:
+            tried_free = is_at(claim.fd, claim.request.path)
         claim.close()
         claim.take()
 
 
-def _is_kept_out_by_remover(claim: Claim) -> bool:
+def _is_being_removed(claim: Claim) -> bool:
     return claim.request.create if claim.fd < 0 else is_being_removed(claim.fd)
 
 
 def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: bool) -> Steps[None]:
     """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
-    request = claim.request
+    request, doubt = claim.request, Doubt(claim.request.path)
     while True:
-        if claim.fd < 0 and not (yield from _until_opened(claim, deadline)):
+        if claim.fd < 0 and not (yield from until_opened(claim, deadline, doubt)):
             return
         if claim.grant is not None:
             return
         begun = monotonic()
         try:
             claim.grant = yield from wait(claim.fd, request, deadline, nested, watch_for(request, waits_as_task))
-            if claim.grant is None or monotonic() - begun < _LONG or is_at(claim.fd, request.path):
+            if claim.grant is None or monotonic() - begun < LONG or is_at(claim.fd, request.path):
                 return
         except Gone:
-            pass
+            if doubt.looks_wrong():
+                claim.close()
+                continue
         except OSError as error:  # removed on another host
             if error.errno != ESTALE:
                 raise
@@ -91,10 +101,31 @@ def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: boo
             return
 
 
-def _until_opened(claim: Claim, deadline: float | None) -> Steps[bool]:
+class Doubt:
+    """Whether a file that is marked as removed is being removed at all."""
+
+    __slots__ = ("_path", "_since")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._since: float | None = None
+        """Since when it stands there so, and nobody removes it."""
+
+    def looks_wrong(self) -> bool:
+        """Whether nobody seems to remove it. Raises BadLockFile once that has lasted."""
+        if not is_wrongly_marked(self._path):
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = monotonic()
+        if monotonic() - self._since > LONG:
+            raise bad_file(self._path, "it says that it is removed, and it is there")
+        return True
+
+
+def until_opened(claim: Claim, deadline: float | None, doubt: Doubt) -> Steps[bool]:
     """Wait for the lock to exist, or for its removed file to be gone, and try once; False if time is up."""
     request = claim.request
-    wrong_since = None
     while claim.fd < 0:
         if not request.create:
             if not (yield from until_it_exists(request, deadline)):
@@ -104,12 +135,8 @@ def _until_opened(claim: Claim, deadline: float | None) -> Steps[bool]:
         else:
             yield -1, _LOOK_AGAIN
         claim.take()
-        if claim.fd >= 0 or not is_wrongly_marked(request.path):
-            wrong_since = None
-        elif wrong_since is None:
-            wrong_since = monotonic()
-        elif monotonic() - wrong_since > _LONG:
-            raise bad_file(request.path, "it says that it is removed, and it is there")
+        if claim.fd < 0:
+            doubt.looks_wrong()
     return True
 
 
@@ -124,9 +151,17 @@ def watch_for(request: Request, waits_as_task: bool) -> Watch | None:
     return watch(around, above, request)
 
 
-def _refusal(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
-    with loading:
-        from .refusals import absence, refusal
+def refusal_of(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
+    try:
+        with loading:
+            from .refusals import absence, refusal
+    except (ImportError, OSError) as error:  # at the end of the interpreter; or no descriptor is left
+        if isinstance(error, ImportError) and sys.meta_path is not None:
+            raise
+        return kind(
+            f'"{claim.request.name}" was not had after {claim.waited:.1f} s; who has it cannot be told: {error}',
+            name=claim.request.name, mode=claim.request.mode.name, waited=claim.waited,
+        )  # fmt: skip
 
     if claim.fd < 0:
         return absence(kind, claim.request, claim.waited)

@@ -10,8 +10,7 @@ import os
 import sys
 
 from .. import __version__
-from .._errors import LockError
-from .._file.texts import harmless
+from .._errors import LockError, harmless
 from .options import COMMAND, WORDS, UsageError, meant, parse
 
 TYPE_CHECKING = False
@@ -70,10 +69,9 @@ def message_of(error: BaseException) -> str:
 
 
 def tell(text: str) -> None:
-    """Write it to standard error, harmless line by line, if there is somebody to tell."""
-    lines = "\n".join(map(harmless, text.split("\n")))
+    """Write it to standard error, in one line, if there is somebody to tell."""
     try:
-        sys.stderr.write(f"{lines}\n")
+        sys.stderr.write(f"{harmless(text)}\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):  # it is closed
         pass

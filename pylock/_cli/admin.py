@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from dataclasses import replace
 from shlex import quote
 
 from .._definitions import define
+from .._errors import harmless
 from .._file.directories import absolute, resolve
 from .._file.layout import UNLIMITED
-from .._file.texts import from_os, harmless
+from .._file.texts import from_os
 from .._run import signals as signames
-from .._status import LockStatus, inspect, shorten
+from .._status import Holder, LockStatus, inspect, shorten
 from . import complain
 from .options import UsageError
 from .settings import directory_given, place
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from .options import Values
 
 DRAIN_SECONDS = 0.1
+BUSY = 75
+"""Exit status of what was not over in time, as of a lock that could not be had."""
 _NO_ID = 2**32 - 1
 """What chown(2) takes for no group at all; numbers of groups are below."""
 
@@ -44,20 +49,32 @@ def change_definition(values: Values, operands: list[str]) -> int:
     where = place(values)
     directory = where.directory
     changes = {key: values[key] for key in ("capacity", "policy", "elements", "kind") if key in values}
+    _refuse_without_drain(values)
     if not changes and not values.get("drain"):
         raise UsageError("nothing to set; use --capacity, --policy, --elements, --kind or --drain")
     before = inspect(name, directory)
+    is_new = not os.path.exists(before.path)
     if changes:
-        define(name, directory=directory, **changes)
-    affected = replace(before, definition=inspect(name, directory).definition, definer=None)
+        define(name, directory=directory, reason=values.get("reason"), **changes)
+    after = inspect(name, directory)
+    affected = replace(before, definition=after.definition, closed=after.closed)
     complain(str(where))
-    print(f'"{harmless(name)}": {harmless(_changes(before, affected))}')
+    made = " (a new lock: nobody has used that name)" if is_new and changes else ""
+    print(f'"{harmless(name)}"{made}: {harmless(_changes(before, affected))}')
     print(_effect(affected))
     if affected.holders or affected.waiters:
         print(as_table((affected,), affected.path, width=terminal_width()))
     if values.get("drain"):
-        _drain(name, directory)
+        return _drain(after, directory, bool(values.get("newcomers")), values.get("timeout"))
     return 0
+
+
+def _refuse_without_drain(values: Values) -> None:
+    for name in ("newcomers", "timeout"):
+        if name in values and not values.get("drain"):
+            raise UsageError(f"--{name} is for --drain")
+    if "reason" in values and values.get("capacity") != 0:
+        raise UsageError("--reason is for closing a lock, with --capacity=0")
 
 
 def _changes(before: LockStatus, after: LockStatus) -> str:
@@ -90,13 +107,25 @@ def _effect(affected: LockStatus) -> str:
     return f"{people}; {over} units too many are held, which nobody gets when they are let go" if over > 0 else people
 
 
-def _drain(name: str, directory: str | None) -> None:
-    told = 0
-    while holders := inspect(name, directory).holders:
-        if told != len(holders):
-            told = len(holders)
-            complain(f'waiting for {_count(told, "holder")} of "{name}", first {holders[0]}')
+def _drain(before: LockStatus, directory: str | None, newcomers: bool, timeout: float | None) -> int:
+    """Wait until those who held it before are gone, or with ``newcomers`` everybody; return the exit status."""
+    sys.stdout.flush()  # what was changed shall be read meanwhile, also through a pipe
+    deadline = None if timeout is None else time.monotonic() + timeout
+    old, told = set(map(_grant, before.holders)), set[object]()
+    while holders := [each for each in inspect(before.name, directory).holders if newcomers or _grant(each) in old]:
+        if deadline is not None and time.monotonic() >= deadline:
+            there = _count(len(holders), "holder")
+            complain(f'gave up after {timeout} s: still {there} of "{before.name}", first {holders[0]}')
+            return BUSY
+        if told != (told := set(map(_grant, holders))):
+            complain(f'waiting for {_count(len(holders), "holder")} of "{before.name}", first {holders[0]}')
         time.sleep(DRAIN_SECONDS)
+    return 0
+
+
+def _grant(holder: Holder) -> tuple[object, ...]:
+    """What no two grants have in common."""
+    return holder.token, holder.host, holder.pid, holder.since
 
 
 def make_directory(values: Values, operands: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .options import DIRECTORY, HELP, WORDS, Command, Option, capacity, seconds, texts
 from .run_options import RUN
+from .script_options import IN_SCRIPTS
 
 STATUS = Command(
     "status",
@@ -57,7 +58,10 @@ SET = Command(
         Option("policy", "", "POLICY", "shared-first or fair"),
         Option("elements", "", "A,B,...", "the elements of a pool, from now on", parse=texts),
         Option("kind", "", "KIND", "for a lock that nobody has used yet: path, pool, sequence or timestamp"),
+        Option("reason", "r", "TEXT", "of closing it: shown to those who wait, and by status"),
         Option("drain", "", help="return only when all who hold now are gone"),
+        Option("newcomers", "", help="with --drain: and those who come meanwhile, so that nobody holds it"),
+        Option("timeout", "t", "SECONDS", "with --drain: give up after that, with exit status 75", parse=seconds),
         DIRECTORY,
         HELP,
     ),
@@ -116,4 +120,4 @@ FLOM = Command(
     takes=WORDS,
 )
 
-ALL = (RUN, STATUS, SET, KILL, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
+ALL = (RUN, STATUS, SET, KILL, *IN_SCRIPTS, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)

@@ -13,8 +13,8 @@ from .._file.bytemap import LAST_PRIORITY
 from .._file.layout import POLICIES, UNLIMITED
 from .._file.texts import to_os
 from .._modes import ALL, rule_of
-from .._run.signals import ignorable
-from .options import MOST_SECONDS, UsageError, seconds
+from .._run.signals import ignorable, ignorable_from_start
+from .options import JOBSCHEDULERS_UNLIMITED, MOST_SECONDS, UsageError, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class _Reader:
             if check is _is_seconds and isinstance(value, str):
                 value = seconds(value)
             values[target] = tuple(value) if isinstance(value, list) else value
-        if values.get("capacity") == "unlimited":
+        if values.get("capacity") in ("unlimited", JOBSCHEDULERS_UNLIMITED):
             values["capacity"] = UNLIMITED
         return values
 
@@ -135,13 +135,18 @@ def _accepted_by(check: Callable[[Any], object]) -> Check:
     return is_accepted
 
 
-def _ignorable_all(signals: object) -> None:
-    if not isinstance(signals, list):
-        raise TypeError
-    for signal in signals:
-        if isinstance(signal, bool) or not isinstance(signal, int | str):
+def _are_signals(check: Callable[[str | int], int]) -> Check:
+    """A list of signals that each pass the check."""
+
+    def check_all(signals: object) -> None:
+        if not isinstance(signals, list):
             raise TypeError
-        ignorable(signal)
+        for signal in signals:
+            if isinstance(signal, bool) or not isinstance(signal, int | str):
+                raise TypeError
+            check(signal)
+
+    return _accepted_by(check_all)
 
 
 def _is_seconds(value: object) -> bool:
@@ -155,7 +160,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_capacity(value: object) -> bool:
-    return value == "unlimited" or _is_whole(0, UNLIMITED)(value)
+    return value in ("unlimited", JOBSCHEDULERS_UNLIMITED) or _is_whole(0, UNLIMITED)(value)
 
 
 _Key = tuple[str, "Check", str]
@@ -177,7 +182,12 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "directory": ("directory", _is_text, "a path without NUL"),
     },
     "monitor": {
-        "ignored_signals": ("ignore_signals", _accepted_by(_ignorable_all), 'a list of signals such as ["SIGTERM"]'),
+        "ignored_signals": ("ignore_signals", _are_signals(ignorable), 'a list of signals such as ["SIGTERM"]'),
+        "start_ignoring": (
+            "start_ignoring",
+            _are_signals(ignorable_from_start),
+            'a list of signals such as ["SIGPIPE"], without CHLD',
+        ),
         "new_group": ("new_group", _is_flag, "true or false"),
         "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
         "log": ("log", _is_text, "a path without NUL, or syslog"),

@@ -39,6 +39,7 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
         COMMAND: (
             ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while it cleans up after a kill"),
             ("pylock run --new-group --wait-for tree batch -- ./batch.sh", "and all that it started"),
+            ("pylock run --start-ignoring PIPE export -- ./export.sh", "as systemd starts services"),
             ("pylock run --limit 2h --grace 30s nightly -- ./report.sh", "two hours at most, from its start on"),
             ("pylock run --exec db -- postgres -D /data", "nothing of pylock stays in memory"),
             ("pylock run --idle-lifespan 60 service -- ./serve", "there a minute longer, for --create no"),
@@ -68,11 +69,37 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
     },
     "set": {
         OPTIONS: (
-            ("pylock set maintain --capacity 0 --drain", "nobody starts any more, and all have ended"),
+            ("pylock set maintain -c 0 -r 'kernel update' --drain", "nobody starts any more, and all have ended"),
+            ("pylock set maintain --drain --newcomers -t 10m", "until nobody holds it, ten minutes at most"),
             ("pylock set maintain --capacity unlimited", "all who wait start"),
             ("pylock set data --policy fair", "who came first goes first"),
             ("pylock set printers --kind pool --elements red,blue -d /nfs/locks", "a pool before its first use"),
         ),
+    },
+    "path": {OPTIONS: (("pylock path -d /srv/locks deploy", 'for exec 9<>"$(...)", before take'),)},
+    "take": {
+        OPTIONS: (
+            ("pylock take --fd 9 deploy || exit", "held until the script ends"),
+            ("pylock take --fd 9 --token deploy || exit", "and prints its fencing token"),
+        ),
+        LOCK: (
+            ("pylock take --fd 9 -s data -d /srv/locks || exit", "together with other readers"),
+            ("pylock take --fd 9 -x --policy fair data || exit", "alone, and nobody passes who came later"),
+            ("pylock take --fd 9 --mode PW --reason nightly data || exit", "the only writer"),
+            ("pylock take --fd 9 -c 5 -w 2 licences || exit", "2 of 5 units"),
+        ),
+        WAIT: (
+            ("pylock take --fd 9 -t 60 -p 10 deploy || exit", "a minute at most, before all who have no priority"),
+            ("pylock take --fd 9 -n -E 1 deploy || exit", "now, or exit status 1"),
+        ),
+        OUTPUT: (
+            ("pylock take --fd 9 -v deploy || exit", "says when it is held"),
+            ("pylock take --fd 9 -q --config site.toml deploy || exit", "settings of a site; no waiting line"),
+        ),
+    },
+    "release": {OPTIONS: (("pylock release --fd 9", "before the script ends"),)},
+    "held": {
+        OPTIONS: (("pylock held -d /srv/locks backup || exit", "a script that others are to lock"),),
     },
     "check": {
         OPTIONS: (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._errors import harmless
 from .._run import signals as signames
 from ..compat import flom
 from . import complain, tell
@@ -29,7 +30,7 @@ class Ways:
         """Return what the command is told at the end of its arguments."""
         if self._verbose:
             for value in given:
-                print(_GIVEN.format(value), flush=True)
+                print(harmless(_GIVEN.format(value)), flush=True)
         return given
 
     def say_refused(self, exists: bool) -> None:

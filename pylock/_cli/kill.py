@@ -15,8 +15,9 @@ import sys
 from errno import ENOSYS
 from time import monotonic, sleep
 
+from .._errors import harmless
 from .._file.bytemap import ROOM, SEATS
-from .._file.texts import from_os, harmless
+from .._file.texts import from_os
 from .._process import start_time
 from .._run.limit import GRACE
 from .._run.signals import name_of, number_of

@@ -6,7 +6,8 @@ import os
 import pwd
 from datetime import datetime
 
-from .._file.texts import from_os, harmless
+from .._errors import harmless
+from .._file.texts import from_os
 from .._process import identity
 from . import complain
 

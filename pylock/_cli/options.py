@@ -176,8 +176,21 @@ def whole(text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number") from None
 
 
+JOBSCHEDULERS_UNLIMITED = (1 << 31) - 1
+
+
 def capacity(text: str) -> int:
-    return UNLIMITED if text == "unlimited" else whole(text)
+    """Units; "unlimited", and the number that the JobScheduler has for it, are as many as there can be."""
+    number = UNLIMITED if text == "unlimited" else whole(text)
+    if number == JOBSCHEDULERS_UNLIMITED:
+        return UNLIMITED
+    if number > UNLIMITED:
+        raise ValueError(f"{shorten_number(text)} is more than can be counted, {UNLIMITED}; write unlimited")
+    return number
+
+
+def shorten_number(text: str) -> str:
+    return text if len(text) <= 20 else f"{text[:19]}…"
 
 
 def texts(text: str) -> tuple[str, ...]:

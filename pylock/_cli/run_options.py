@@ -86,6 +86,15 @@ RUN = Command(
             group=COMMAND,
         ),
         Option(
+            "start-ignoring",
+            "",
+            "SIG",
+            "start the command with the signal ignored; may be repeated",
+            name="start_ignoring",
+            many=True,
+            group=COMMAND,
+        ),
+        Option(
             "new-group",
             "",
             help="give the command a process group of its own, so that it gets each signal once",
@@ -103,7 +112,12 @@ RUN = Command(
             group=COMMAND,
         ),
         Option("grace", "", "SECONDS", "with --limit: from TERM to KILL (10 s)", parse=seconds, group=COMMAND),
-        Option("exec", "", help="become the command: no process of pylock stays in memory", group=COMMAND),
+        Option(
+            "exec",
+            "",
+            help="become the command: no process of pylock stays in memory; not for one that closes its descriptors",
+            group=COMMAND,
+        ),
         Option("create", "", "yes/no", "no: wait until somebody else uses the lock", parse=yes_or_no, group=WAIT),
         Option(
             "idle-lifespan",

@@ -41,7 +41,7 @@ _PLAIN = ("weight", "capacity", "priority", "policy", "reason", "directory", "cr
 """What a plain lock takes as it is."""
 
 
-class _Struck(BaseException):
+class Struck(BaseException):
     """A signal came while the lock was waited for."""
 
     def __init__(self, signal: int) -> None:
@@ -72,7 +72,7 @@ def run_settings(settings: RunSettings, name: str, command: list[str], cannot_ru
     except CannotRun as error:
         complain(str(error))
         return error.exit_code if cannot_run is None else cannot_run
-    except _Struck as struck:
+    except Struck as struck:
         return die_of(struck.signal)
 
 
@@ -84,12 +84,13 @@ class _Run:
         self._flom = settings.as_flom
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
-        self._ignore = [_ignorable(str(signal)) for signal in settings.ignore_signals or ()]
-        self._start_ignoring = [_ignorable(str(signal)) for signal in settings.start_ignoring or ()]
+        self._ignore = _numbers(settings.ignore_signals or ())
+        self._start_ignoring = _numbers(settings.start_ignoring or (), from_start=True)
         self._whole_tree = _waits_for_tree(settings.wait_for)
-        self._closed = _fill_standard_descriptors()
+        self._is_quiet = bool(settings.quiet)
+        self._closed = fill_standard_descriptors()
         self._log = _log(settings.log)
-        self._first = _wanted_lock(settings, name)
+        self._first = wanted_lock(settings, name)
         self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]
         for request in self._requests:
@@ -122,8 +123,10 @@ class _Run:
         claim: Any = self._wanted.new_claim()
         try:
             if not claim.take():
+                if self._timeout() != 0:
+                    refuse_lent(self._requests)
                 steps = self._wanted.steps(claim, self._timeout(), False, LockTimeout)
-                self._wait(steps if self._log is None else self._noting(steps, claim))
+                wait(steps if self._log is None else self._noting(steps, claim), self._requests, self._is_quiet)
         except LockTimeout as error:
             claim.give_up(error)
             self._note("refusal", claim, waited=error.waited, why=str(error))
@@ -206,24 +209,6 @@ class _Run:
     def _timeout(self) -> float | None:
         return 0.0 if self._settings.skip_if_busy else self._settings.timeout
 
-    def _wait(self, steps: Steps[Result]) -> Result:
-        """Wait for a lock, visibly; a signal meanwhile leaves the queue in good order."""
-        struck: list[int] = []
-
-        def strike(signal: int, frame: object) -> None:
-            if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
-                struck.append(signal)
-                raise _Struck(signal)
-
-        before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
-        try:
-            if self._settings.quiet:
-                return drive(steps)
-            return drive_announcing(steps, self._requests)
-        finally:
-            for number, handler in before.items() if not struck else ():
-                raw.signal(number, handler)
-
     def _become_command(self, claims: tuple[Claim, ...], environment: dict[str, str]) -> NoReturn:
         for claim in claims:
             os.set_inheritable(claim.fd, True)
@@ -241,7 +226,7 @@ class _Run:
             raise CannotRun.by(error, self._command[0], self._program) from error
 
     def _announce_descendants(self, pids: list[int]) -> None:
-        if not self._settings.quiet:
+        if not self._is_quiet:
             complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
 
     def _noting(self, steps: Steps[Result], claim: Any) -> Steps[Result]:
@@ -271,7 +256,33 @@ class _Run:
             complain(text)
 
 
-def _wanted_lock(settings: RunSettings, name: str) -> Lock | Composite[Any]:
+def refuse_lent(requests: list[Request]) -> None:
+    """Raise Deadlock if a descriptor that this process was given holds one of the locks; for who is about to wait."""
+    from .._deadlock import lenders
+
+    if lenders.adopt():
+        for request in requests:
+            nesting.refuse_deadlock(request)
+
+
+def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:
+    """Wait for locks, visibly unless ``quiet``; a signal meanwhile leaves the queue in good order: Struck is raised."""
+    struck: list[int] = []
+
+    def strike(signal: int, frame: object) -> None:
+        if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
+            struck.append(signal)
+            raise Struck(signal)
+
+    before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
+    try:
+        return drive(steps) if quiet else drive_announcing(steps, requests)
+    finally:
+        for number, handler in before.items() if not struck else ():
+            raw.signal(number, handler)
+
+
+def wanted_lock(settings: RunSettings, name: str) -> Lock | Composite[Any]:
     """Return the lock that the settings describe."""
     defined = settings.defined(settings.tree or name)
     implied = "exclusive" if settings.capacity is None and settings.weight is None else "shared"
@@ -324,10 +335,14 @@ def _shell_status(status: int) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
 
-def _ignorable(signal: str) -> int:
-    from .._run.signals import ignorable  # with the names of all signals, which most commands never need
+def _numbers(signals: tuple[str | int, ...], from_start: bool = False) -> list[int]:
+    """The numbers of signals to ignore. Raises ValueError."""
+    if not signals:
+        return []
+    from .._run.signals import ignorable, ignorable_from_start  # with all names, which most commands never need
 
-    return ignorable(signal)
+    check = ignorable_from_start if from_start else ignorable
+    return [check(str(signal)) for signal in signals]
 
 
 def _environment() -> dict[str, str]:
@@ -380,7 +395,7 @@ def _name_and_mode(text: str) -> tuple[str, str]:
     return text, "exclusive"
 
 
-def _fill_standard_descriptors() -> list[int]:
+def fill_standard_descriptors() -> list[int]:
     """Open what is closed of 0 to 2, so that no lock file gets such a number; return which were closed."""
     closed = []
     for fd in (0, 1, 2):

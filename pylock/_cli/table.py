@@ -6,10 +6,10 @@ import json
 import time
 from dataclasses import asdict
 
+from .._errors import harmless
 from .._file.layout import SHARED_FIRST, UNLIMITED
-from .._file.texts import harmless
 from .._modes import BY_NAME
-from .._status import Contender, Holder, LockStatus, Unusable, Waiter, shorten
+from .._status import Closing, Contender, Holder, LockStatus, Unusable, Waiter, shorten
 
 JSON_FORMAT = 1
 """Counts up when a program that reads the JSON of before would misread it; new fields alone do not count."""
@@ -103,8 +103,8 @@ def _rows(lock: LockStatus, now: float) -> list[tuple[str, ...]]:
     closed = lock.definition.capacity == 0
     people: list[Contender] = [*lock.holders, *lock.waiters]
     rows = [_row_of(contender, now) for contender in people]
-    if closed and (lock.definer or not people):
-        rows.insert(0, _row_of_closed(lock.definer, now))
+    if closed:
+        rows.insert(0, _row_of_closed(lock.closed, now))
     elif not people:
         rows = [("free", *[""] * 8)]
     policy = lock.definition.policy
@@ -121,9 +121,14 @@ def _row_of(contender: Contender, now: float) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _row_of_closed(definer: Contender | None, now: float) -> tuple[str, ...]:
-    """By whom, and since when."""
-    return ("closed", "", "", *(_process(definer, now) if definer else [""] * 5), "")
+def _row_of_closed(closed: Closing | None, now: float) -> tuple[str, ...]:
+    """By whom, since when and why, if that is known."""
+    if closed is None:
+        return ("closed", *[""] * 8)
+    return (
+        "closed", "", "", "", closed.host or "?", closed.user or "?", _age(closed.since, now), "",
+        shorten(closed.reason or ""),
+    )  # fmt: skip
 
 
 def _process(contender: Contender, now: float) -> tuple[str, ...]:
@@ -175,7 +180,7 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
         "capacity": None if definition.capacity == UNLIMITED else definition.capacity,
         "policy": definition.policy,
         "defined": definition.defined,
-        "definer": None if lock.definer is None else _definer_fields(lock.definer),
+        "closed": lock.closed and asdict(lock.closed),
         "used": lock.used,
         "holders": [_fields(holder) for holder in lock.holders],
         "waiters": [_fields(waiter) for waiter in lock.waiters],
@@ -184,7 +189,3 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
 
 def _fields(contender: Holder | Waiter) -> dict[str, object]:
     return asdict(contender) | {"mode": str(contender.mode)}
-
-
-def _definer_fields(definer: Contender) -> dict[str, object]:
-    return {key: getattr(definer, key) for key in ("pid", "host", "user", "command", "since")}

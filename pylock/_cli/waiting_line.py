@@ -6,11 +6,12 @@ import os
 import sys
 from time import monotonic
 
+from .._errors import harmless
 from .._file.layout import POOL
 from .._file.lockfile import Look
-from .._file.texts import harmless
+from .._process import identity
 from .._run.terminal import in_foreground, is_dumb
-from .._status import Contender, Holder, Waiter, clock, shorten, take_census
+from .._status import Contender, Holder, Waiter, clock, closing, shorten, take_census
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
 """Seconds from one line to the next."""
 
-_Look = tuple["Request", tuple[Holder, ...], tuple[Waiter, ...], int]
-"""The request that is waited for, who holds that lock, who waits for it, and our place in the queue (0: none)."""
+_Look = tuple["Request", tuple[Holder, ...], tuple[Waiter, ...], int, str]
+"""The request that is waited for, who holds that lock, who waits for it, our place in the queue (0: none), and who
+closed the lock, if it is."""
 
 
 class WaitingLine:
@@ -64,23 +66,24 @@ class WaitingLine:
             self._unread = True
 
     def _look(self) -> _Look:
-        for request in self._requests:
-            with Look(request.path, request.directory.remote) as fd:
-                holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
-            place = next((waiter.place for waiter in waiters if waiter.pid == os.getpid()), 0)
-            if place:
-                break
-        return request, holders, waiters, place
+        """Of several locks show the first that is in the way: all are waited for, and some may be free."""
+        looks = [self._look_at(request) for request in self._requests]
+        queued = [look for look in looks if look[3]]
+        return next((look for look in queued if look[4] or _blocking(*look[:2])), (queued or looks[-1:])[0])
+
+    def _look_at(self, request: Request) -> _Look:
+        with Look(request.path, request.directory.remote) as fd:
+            holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
+            is_closed = request.terms.limit == 0
+            closed = f"closed {closing(fd, request.slots_start) or ''}".rstrip() if is_closed and fd >= 0 else ""
+        place = next((waiter.place for waiter in waiters if waiter.pid == identity().pid), 0)
+        return request, holders, waiters, place, closed
 
 
 def _text(
-    waited: float,
-    request: Request,
-    holders: tuple[Holder, ...],
-    waiters: tuple[Waiter, ...],
-    place: int,
+    waited: float, request: Request, holders: tuple[Holder, ...], waiters: tuple[Waiter, ...], place: int, closed: str,
     brief: bool = False,
-) -> str:
+) -> str:  # fmt: skip
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
     name = shorten(request.name, 20 if brief else 255)
     text = f'{_duration(waited)} for "{name}" ({request.mode.code if brief else request.mode.name})'
@@ -90,8 +93,8 @@ def _text(
         text += ", which nobody else uses yet"
     if place:
         text += f", {'' if brief else 'place '}{place} of {len(waiters)}"
-    if request.terms.limit == 0:
-        text += ", which is closed"
+    if closed:
+        text += f", which is {'closed' if brief else closed}"
     blocking = _blocking(request, holders)
     if not blocking and place > 1:
         text += _behind(waiters[0], brief)

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from .._file.texts import harmless
+from .._errors import harmless
 from .._run.terminal import is_dumb
 from .table import as_table, columns_of
 from .view import View

@@ -17,15 +17,14 @@ import os
 import re
 from time import monotonic
 
-from .._errors import BadLockFile, Deadlock
+from .._errors import BadLockFile, Deadlock, harmless
 from .._file.bytemap import EXCLUSIVE_LANE, SEAT_COUNT
 from .._file.directories import Directory, resolve
-from .._file.header import Definition, Gone, is_blank, parse_line, read_head, read_header
+from .._file.header import Definition, Gone, look_at_header, parse_line
 from .._file.layout import FAIR, POOL, SLOT_SIZE, SUFFIX, seat_slot, slots_start
 from .._file.lockfile import Look
-from .._file.texts import harmless
 from .._modes import BY_CODE, BY_NAME, INTENTS, ModeRule
-from .._queue.tickets import all_tickets
+from .._queue.tickets import all_tickets, is_yielding
 from .._status import Holder, shorten, take_census
 
 TYPE_CHECKING = False
@@ -129,6 +128,8 @@ class _Waiter:
         self.since = whole("since")
         self.nested = "nested" in fields
         """Whether it passes the queue."""
+        self.yields = bool(fields.get("yields"))
+        """Whether it lets those behind it pass, as it lacks other locks too."""
         self.held = fields.get("held")
         """The code of the mode that it wants to convert."""
         self.holds = list(_parsed(str(fields.get("holds", "")), self.pid))
@@ -146,7 +147,7 @@ class _Waiter:
 
     def yields_to(self, other: _Waiter) -> bool:
         """Whether the queue lets the other one go first."""
-        if self.nested or self.held or other.ticket >= self.ticket:
+        if self.nested or self.held or other.yields or other.ticket >= self.ticket:
             return False
         return self.lane in (other.lane, EXCLUSIVE_LANE) or self.file.definition.policy == FAIR
 
@@ -188,17 +189,17 @@ def _names_with_bells(path: str) -> set[str]:
 
 def _waiters_of(path: str, directory: Directory) -> list[_Waiter]:
     with Look(path, directory.remote) as fd:
-        head = read_head(fd) if fd >= 0 else b""
-        if is_blank(head):
+        head, definition = look_at_header(fd, None, path) if fd >= 0 else (b"", None)
+        if definition is None:
             return []
-        definition = read_header(head, None, path)
         name = str((parse_line(head) or {})["name"])
         start = slots_start(name, definition.kind)
         file = _File(name, definition, take_census(fd, start)[0])
         inode = os.fstat(fd).st_ino
         for ticket, lane in sorted(all_tickets(fd)):
-            record = os.pread(fd, SLOT_SIZE, start + SLOT_SIZE * seat_slot(ticket % SEAT_COUNT))
-            file.waiters.append(_Waiter(file, inode, ticket, lane, parse_line(record) or {}))
+            seat = ticket % SEAT_COUNT
+            fields = parse_line(os.pread(fd, SLOT_SIZE, start + SLOT_SIZE * seat_slot(seat))) or {}
+            file.waiters.append(_Waiter(file, inode, ticket, lane, fields | {"yields": is_yielding(fd, seat)}))
         return file.waiters
 
 
@@ -225,7 +226,8 @@ class _Stuck:
                 if waiter not in self.waiters:
                     continue
                 if any(map(waiter.yields_to, before.values())) or self._in_the_way(waiter):
-                    before.setdefault(waiter.lane, waiter)
+                    if not waiter.yields:
+                        before.setdefault(waiter.lane, waiter)
                 else:
                     found.add(waiter)
         return found

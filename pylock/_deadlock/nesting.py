@@ -9,7 +9,7 @@ import os
 
 from .. import _process as process
 from .._errors import Deadlock
-from .._file.header import Gone, is_blank, read_head, read_header
+from .._file.header import Gone, look_at_header
 from .._file.lockfile import Look
 from .._modes import BY_CODE
 
@@ -33,6 +33,11 @@ class OuterHold:
         self.weight = weight
         self.path = path
 
+    def __str__(self) -> str:
+        """The line that says so in the environment."""
+        path = self.path.replace("%", "%25").replace("\n", "%0A")
+        return f"{self.pid} {self.start} {self.code} {self.weight} {path}"
+
 
 def mark() -> str:
     """What stands in the environment of every process that runs under a claim of this one."""
@@ -43,9 +48,9 @@ def mark() -> str:
 def extended(requests: list[Request]) -> str:
     """Return the chain for a command that runs under these locks too: a line "pid start code weight path" each."""
     lines = [line for line in os.environ.get(VARIABLE, "").split("\n") if line]
+    me = process.identity()
     for request in requests:
-        path = request.path.replace("%", "%25").replace("\n", "%0A")
-        lines.append(f"{mark()}{request.mode.code} {request.weight} {path}")
+        lines.append(str(OuterHold(me.pid, me.start, request.mode.code, request.weight, request.path)))
     return "\n".join(lines)
 
 
@@ -83,12 +88,13 @@ def refuse_deadlock(request: Request) -> None:
 
 def capacity_of(request: Request) -> int:
     """The capacity that the lock has, or would have by this request."""
-    with Look(request.path, request.directory.remote) as fd:
-        head = read_head(fd) if fd >= 0 else b""
+    definition = None
     try:
-        definition = None if is_blank(head) else read_header(head, request.name, request.path)
+        with Look(request.path, request.directory.remote) as fd:
+            if fd >= 0:
+                definition = look_at_header(fd, request.name, request.path)[1]
     except Gone:
-        definition = None
+        pass
     if definition is None or definition.given_capacity is None:
         return request.expected.capacity
     return definition.capacity

@@ -8,6 +8,7 @@ The bytes are only locked, never written: an fcntl lock may lie beyond the end o
     2 .. 2+2^30             UNITS      one byte per unit of capacity
     2^36 .. +5*2^14         INTENTS    five rooms, CR CW PW EX PR: who holds below this node of a path, by its seat
     2^40 .. +2^14           SEATS      one byte per waiter, and per holder that has no unit of its own
+    2^41 .. +2^14           YIELDING   the waiter in that seat lets those behind it pass, as it lacks other locks too
     2^55-2, 2^55-1          PENDING    the waiter of each lane whose turn is next, once it has waited a moment
     2^55 .. 2^62            QUEUE      tickets of the exclusive lane: (priority class, arrival, seat)
     2^62 .. 2^63            QUEUE      tickets of the sharing lane, laid out alike
@@ -25,6 +26,8 @@ UNIT_COUNT = 1 << 30
 SEATS = 1 << 40
 SEAT_BITS = 14
 SEAT_COUNT = 1 << SEAT_BITS
+
+YIELDING = 1 << 41
 
 INTENTS = 1 << 36
 INTENT_ROOMS = ("CR", "CW", "PW", "EX", "PR")

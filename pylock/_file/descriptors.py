@@ -10,6 +10,7 @@ import os
 from _thread import RLock
 from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
+from stat import S_ISVTX
 
 from .._process import forget_in_child
 from .byterange import let_go
@@ -29,18 +30,30 @@ _opening = RLock()
 def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
     """Open a file and note the descriptor; neither a fork nor a signal handler that raises can come between."""
     fresh: list[int] = []
-    with _opening:
-        try:
+    try:
+        with _opening:
             fresh.extend(map(os_open, (path,), (flags,), (mode,)))  # stored before any Python code can run
             _opened[fresh[0]] = False
             if mark:
                 lseek(fresh[0], _MARK, SEEK_SET)
                 _opened[fresh[0]] = True
-            return fresh[0]
-        except BaseException:
-            for fd in fresh:
-                close(fd)
-            raise
+        return fresh[0]
+    except BaseException:
+        for fd in fresh:
+            _opened.setdefault(fd, False)
+            close(fd)
+        raise
+
+
+def give_mode(fd: int, mode: int) -> None:
+    """Give a new file its permissions, and the sticky bit, by which systemd-tmpfiles knows what not to remove.
+
+    The kernel passes over that bit of a file. Source: chmod(2), S_ISVTX; systemd, tmpfiles.c, dir_cleanup.
+    """
+    try:
+        os.fchmod(fd, mode | S_ISVTX)
+    except PermissionError:  # a file server that knows the bit for directories alone
+        os.fchmod(fd, mode)
 
 
 def is_ours(fd: int) -> bool:
@@ -52,7 +65,16 @@ def is_ours(fd: int) -> bool:
 
 
 def close(fd: int) -> None:
-    """Close a descriptor on which nothing is locked any more."""
+    """Close a descriptor on which nothing is locked any more, also if a signal handler raises meanwhile."""
+    try:
+        _close(fd)
+    except BaseException:
+        if fd in _opened:  # it was not yet closed
+            _close(fd)
+        raise
+
+
+def _close(fd: int) -> None:
     with _opening:
         try:
             if not _opened.get(fd) or is_ours(fd):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from time import monotonic
 
 from .._errors import LockError, Unsupported
 from .._process import loading
@@ -28,6 +29,10 @@ OWN_LOCKS_TYPES = frozenset((
 FUSE passes locks on only to a program that asks for them, which these do not. Source: fuse(4), fuse_lowlevel.h of
 libfuse, FUSE_CAP_POSIX_LOCKS. As a rule the same goes for folders that a virtual machine shares with its host.
 """
+
+
+LASTS = 1.0
+"""Seconds after which a directory that is in use is looked at again."""
 
 
 class Mount:
@@ -103,23 +108,43 @@ def _unescape(field: str) -> str:
 
 
 class Directory:
-    """A lock directory that was looked at once and found fit."""
+    """A lock directory that was looked at and found fit; as it was at the last look."""
 
-    __slots__ = ("_mount", "file_mode", "path", "private", "remote")
+    __slots__ = ("_identity", "_mount", "file_mode", "path", "private", "remote", "seen_until")
 
-    def __init__(self, path: str, mode: int, mount: Mount | None) -> None:
+    def __init__(self, path: str, status: os.stat_result, mount: Mount | None) -> None:
         self.path = path
-        self.file_mode = stat.S_IMODE(mode) & 0o666
-        """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
-        self.private = not mode & 0o077
-        """Whether nobody else can put a file here."""
+        self.seen_until = monotonic() + LASTS
+        """Until when, on the monotonic clock, it need not be looked at again."""
+        self._identity = _identity_of(status)
         self._mount = mount
+        self.file_mode = stat.S_IMODE(status.st_mode) & 0o666
+        """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
+        self.private = not status.st_mode & 0o077 and status.st_uid == os.geteuid()
+        """Whether nobody else but root can put a file here."""
         self.remote = mount is not None and mount.remote
 
     @property
     def mount(self) -> Mount:
         """Which file system it is on."""
         return self._mount or mount_of(self.path)
+
+    def look_again(self) -> None:
+        """Learn it anew if there is another one by now, or it has another mode. Raises as `resolve`."""
+        self.seen_until = monotonic() + LASTS
+        try:
+            if _identity_of(os.stat(self.path)) == self._identity:
+                return
+        except FileNotFoundError:
+            pass
+        now = _look_at(self.path)
+        self._identity, self._mount = now._identity, now._mount
+        self.file_mode, self.private, self.remote = now.file_mode, now.private, now.remote
+
+
+def _identity_of(status: os.stat_result) -> tuple[int, ...]:
+    """By which another directory, one mounted over it, and another mode are told."""
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid
 
 
 _OWN = "/.local/state/pylock"
@@ -165,7 +190,7 @@ def default_path() -> str | None:
 
 def is_default(path: str) -> bool:
     """Whether this is the directory of those who name none."""
-    return path == (default_path() or _own_path_or_none())
+    return path == (default_path() or own_path_or_none())
 
 
 def _own_path() -> str:
@@ -185,7 +210,7 @@ def _own_path() -> str:
 
 
 def _look_at(path: str) -> Directory:
-    own = path.endswith(_OWN) and path == _own_path_or_none()
+    own = path.endswith(_OWN) and path == own_path_or_none()
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
@@ -205,7 +230,7 @@ def _look_at(path: str) -> Directory:
             " them; mount it without nolock and local_lock",
             path=path,
         )
-    return Directory(path, status.st_mode, mount)
+    return Directory(path, status, mount)
 
 
 def _is_of_this_host(device: int) -> bool:
@@ -224,7 +249,7 @@ def _is_of_this_host(device: int) -> bool:
     return line.partition(b" - ")[2].partition(b" ")[0] in _DISKLESS
 
 
-def _own_path_or_none() -> str | None:
+def own_path_or_none() -> str | None:
     try:
         return _own_path()
     except LockError:

@@ -6,12 +6,15 @@ import os
 import stat
 from errno import ENOSPC
 
-from .._errors import bad_file
+from .._errors import BadLockFile, bad_file
 from .._process import loading
+from .bytemap import UNIT_COUNT
 from .layout import FORMAT, KINDS, LOCK, POLICIES, POOL, SHARED_FIRST, UNLIMITED, header_size, quote
-from .lockfile import is_at
+from .lockfile import is_at, leave_gate, take_gate
 
 _LARGEST = 1 << 26
+_BEGIN = b'{"pylock":'
+_LOOK_TRIES = 100
 _CHECK_MODULUS = 4_294_967_291  # the largest prime below 2^32; a CRC would have to load a library
 
 
@@ -88,10 +91,13 @@ class Definition:
 
 
 def read_head(fd: int) -> bytes:
-    """Read the header of a file whose lock's name, and so the header's size, is not known."""
+    """Read the header of a file whose lock's name, and so the header's size, is not known.
+
+    Of what does not look like one, a huge file of nothing perhaps, no more is read than shows that.
+    """
     size = 4096
     head = os.pread(fd, size, 0)
-    while len(head) == size and b"\n" not in head and size < _LARGEST:
+    while len(head) == size < _LARGEST and head.startswith(_BEGIN) and b"\n" not in head and b"\0" not in head:
         size *= 4
         head = os.pread(fd, size, 0)
     return head
@@ -124,6 +130,26 @@ def read_header(head: bytes, name: str | None, path: str) -> Definition:
     return definition
 
 
+def look_at_header(fd: int, name: str | None, path: str) -> tuple[bytes, Definition | None]:
+    """Read it through a descriptor that may be for reading only, whole also while it is being written.
+
+    Returns the head, and what it says; None if the file never got a header. Raises as `read_header`.
+    """
+    head = read_head(fd)
+    if is_blank(head):
+        return head, None
+    try:
+        return head, read_header(head, name, path)
+    except BadLockFile:
+        gate = take_gate(fd, _LOOK_TRIES, only_to_read=True)
+        try:
+            head = read_head(fd)
+        finally:
+            if gate:
+                leave_gate(fd)
+        return head, read_header(head, name, path)
+
+
 def _definition(fields: dict[str, object]) -> Definition | None:
     capacity = UNLIMITED if fields.get("capacity") == "unlimited" else fields.get("capacity")
     policy = fields.get("policy")
@@ -133,10 +159,11 @@ def _definition(fields: dict[str, object]) -> Definition | None:
         return None
     if policy is not None and policy not in POLICIES:
         return None
-    return Definition(
-        capacity, policy, fields.get("defined") is True, str(fields.get("kind", LOCK)),
-        _places(fields.get("elements")), _places(fields.get("leaving")),
-    )  # fmt: skip
+    places, leaving = _places(fields.get("elements")), _places(fields.get("leaving"))
+    units = [unit for _, unit in places + leaving]
+    if len(set(units)) < len(units) or not all(0 <= unit < UNIT_COUNT for unit in units):
+        return None
+    return Definition(capacity, policy, fields.get("defined") is True, str(fields.get("kind", LOCK)), places, leaving)
 
 
 def _places(units: object) -> Places:

@@ -6,8 +6,7 @@
 
 The header's size follows from the name and the kind of lock; behind it a kind may keep a state of its own. Then come
 the slots, each one line of `SLOT_SIZE` bytes: slot 0 is the sole (exclusive or protected-write) holder's, slot 1 says
-how long the lock lives on unused, then come by turns the holder that begins at unit n and the contender in seat n;
-behind the last seat stands who defined the lock by hand.
+how long the lock lives on unused, then come by turns the holder that begins at unit n and the contender in seat n.
 
 Invariants: nothing written here decides who holds. A slot counts only while its byte is locked. The header changes
 only under GATE, and carries a checksum, so that a torn one is noticed. A header that says "removed" is never
@@ -19,7 +18,7 @@ from __future__ import annotations
 from errno import EDQUOT, EFBIG, ENOSPC
 from time import time_ns
 
-from .bytemap import SEAT_COUNT, UNIT_COUNT
+from .bytemap import UNIT_COUNT
 
 FORMAT = 1
 SLOT_SIZE = 448
@@ -86,8 +85,6 @@ def slots_start(name: str, kind: str = LOCK) -> int:
 
 
 LIFE_SLOT = 1
-DEFINER_SLOT = 3 + 2 * SEAT_COUNT
-"""Behind the last seat's: who set the definition by hand, and when. The file is sparse before it."""
 
 
 def unit_slot(unit: int) -> int:
@@ -115,3 +112,18 @@ def record_tail(fields: dict[str, str | int], size: int) -> bytes:
         texts = [(len(value), key) for key, value in fields.items() if isinstance(value, str)]
         length, longest = max((text for text in texts if text[1] != "holds" and text[0] > 8), default=max(texts))
         fields[longest] = str(fields[longest])[: min(length * 3 // 4, size)]
+
+
+def where_text(host: str, boot: str, namespace: int) -> bytes:
+    """Write where the process of a record is, as the record has it."""
+    return f',"host":{quote(host)},"boot":{quote(boot)},"ns":{namespace},'.encode("utf-8", "surrogatepass")
+
+
+def process_in(record: bytes, here: bytes) -> tuple[int, int] | None:
+    """Return pid and start time from a record whose process is ``here``; None from any other.
+
+    Without a library, as a waiter may have no descriptor left to load one.
+    """
+    who, found, _ = record.partition(here)
+    pid, _, start = who.rpartition(b'"pid":')[2].partition(b',"start":')
+    return (int(pid), int(start)) if found and pid.isdigit() and start.isdigit() and 0 < int(pid) < 1 << 31 else None

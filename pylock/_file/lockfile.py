@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT, ESTALE
+from stat import S_ISVTX
 from time import sleep
 
 from .._errors import explained
 from .bytemap import END, GATE
 from .byterange import find, let_go, read_lock, try_lock, unlock, write_lock
-from .descriptors import close, drop, open_noted
+from .descriptors import close, drop, give_mode, open_noted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from .directories import Directory
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
+_SHARE_GATE = read_lock(GATE, GATE + 1)
 EVERYTHING = write_lock(0, END)
 """What the remover of a file locks."""
 
@@ -53,20 +55,32 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
 
 
 def create(path: str, directory: Directory) -> None:
-    """Make an empty lock file, unless somebody else just did."""
+    """Make an empty lock file, of the mode that its directory asks for now, unless somebody else just did."""
+    directory.look_again()
     try:
         fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         if directory.remote:
-            # This host may go on believing that the file is not there; O_CREAT makes it ask the server.
-            close(open_noted(path, _OPEN | os.O_CREAT))
+            _ask_the_server_for(path, directory.file_mode)
         return
     try:
-        os.fchmod(fd, directory.file_mode)
+        give_mode(fd, directory.file_mode)
     except PermissionError:  # some mounts have no modes to change
         pass
     finally:
         close(fd)
+
+
+def _ask_the_server_for(path: str, mode: int) -> None:
+    """Make this host notice the file, which it may go on believing not to be there: O_CREAT asks the server.
+
+    Made anew if it has gone again, and then with what umask leaves of the mode: what was perhaps made by somebody else
+    is not to be changed.
+    """
+    try:
+        close(open_noted(path, _OPEN | os.O_CREAT, mode | S_ISVTX))
+    except PermissionError:  # another user's in a sticky directory (protected_regular): it was found, and refused
+        pass
 
 
 def _is_being_made(path: str) -> bool:
@@ -114,7 +128,7 @@ class Look:
     def _make_fresh(self) -> None:
         """Make the next read come from the file server, as any lock of the file does."""
         try:
-            if try_lock(self._fd, read_lock(GATE, GATE + 1)):
+            if try_lock(self._fd, _SHARE_GATE):
                 leave_gate(self._fd)
         except BaseException:
             drop(self._fd)
@@ -146,10 +160,11 @@ def is_being_removed(fd: int) -> bool:
     return held is not None and held[:2] == (0, END)
 
 
-def take_gate(fd: int, tries: int = 2000) -> bool:
+def take_gate(fd: int, tries: int = 2000, only_to_read: bool = False) -> bool:
     """Take the gate, which others hold for a moment; False if it was not free in as many tries, a millisecond each."""
+    lock = _SHARE_GATE if only_to_read else _TAKE_GATE
     for _ in range(tries):
-        if try_lock(fd, _TAKE_GATE):
+        if try_lock(fd, lock):
             return True
         sleep(0.001)
     return False

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import stat
 
-from .._errors import BadLockFile, LockError
+from .._errors import BadLockFile, LockError, harmless
 from .directories import absolute
 from .header import Gone, is_blank, read_head, read_header
 from .layout import SUFFIX
-from .texts import harmless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def make_shared(path: str, mode: int, gid: int = -1, *, force: bool = False) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .directories import Directory
 
-_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def finish_removal(path: str) -> bool:

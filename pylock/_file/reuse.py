@@ -48,6 +48,8 @@ def borrow(path: str, directory: Directory, heat: Heat) -> Kept:
         if 0 < kept[1] - now <= FRESH:  # else it is stale, or the clock is not the one it was
             return kept
         close(kept[0])
+    if now > directory.seen_until:
+        directory.look_again()
     fresh_until = 0.0
     if now - heat.opened > FRESH or directory.remote:
         heat.times = 0

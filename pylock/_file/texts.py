@@ -1,4 +1,4 @@
-"""Text on its way out of files, file names and other processes, and names on their way to the system as bytes.
+"""Names on their way from and to the system, as bytes.
 
 A name is the same lock in whatever locale it is typed: as text it is UTF-8, as the files have it. Python reads the
 words of a command line, and the environment, in the encoding of the locale.
@@ -17,8 +17,3 @@ def from_os(word: str) -> str:
 def to_os(text: str) -> str:
     """Return the word that is handed to a command, or opened as a path, with the bytes of the text."""
     return fsdecode(text.encode("utf-8", "surrogateescape"))
-
-
-def harmless(text: str) -> str:
-    """Return the text with whatever could move a cursor, ring, hide or turn text round spelled out, as \\x1b."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -15,8 +15,9 @@ from .._acquiring.agreement import learn
 from .._acquiring.attempt import LET_GO, attempt_in, last_token, put_record
 from .._acquiring.claim import Claim
 from .._enums import Mode
+from .._errors import harmless
 from .._file.bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
-from .._file.byterange import let_go, read_lock, try_lock, write_lock
+from .._file.byterange import is_free, let_go, read_lock, try_lock, write_lock
 from .._file.layout import PATH, now, seat_slot
 from .._holds import Hold
 from .._locks import Lock, checked_timeout
@@ -53,7 +54,7 @@ def path_lock(
     """Return the `PathLock` of a node such as "/apple/pear", which need not be a file.
 
     It excludes, by the same matrix as any lock, those who hold this node, one of its ancestors, or anything below it;
-    never its siblings. While it is waited for, the levels above that were got already are held. ``policy`` is that of
+    never its siblings. While it is waited for no level is held. ``policy`` is that of
     every level. The other parameters are those of `lock`. Raises ValueError for what is no path; and as `lock`.
     """
     checked_timeout(timeout)
@@ -130,7 +131,7 @@ class PathHold(Holds):
     holds: tuple[Hold, ...]
 
     def __repr__(self) -> str:
-        return f'<PathHold "{self.name}" {self.mode} {"held" if self.held else "released"}>'
+        return f'<PathHold "{harmless(self.name)}" {self.mode} {"held" if self.held else "released"}>'
 
     @property
     def name(self) -> str:
@@ -151,7 +152,7 @@ class PathLock(Composite[PathHold]):
     """A way to ask for a node; made by `path_lock`."""
 
     def __repr__(self) -> str:
-        return f'<PathLock "{self.name}" {self.mode} {"held" if self.held else "not held"}>'
+        return f'<PathLock "{harmless(self.name)}" {self.mode} {"held" if self.held else "not held"}>'
 
     @property
     def name(self) -> str:
@@ -196,6 +197,10 @@ class _NodeKind(Kind):
     def attempt_in(self, mode: ModeRule) -> Attempt:
         return self._attempt
 
+    def lets(self, fd: int, request: Request, seat: int) -> bool:
+        excluded = _EXCLUDED[request.mode.code]
+        return excluded is None or is_free(fd, excluded)
+
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         excluded = _EXCLUDED[request.mode.code]
         if excluded is not None and not try_lock(fd, excluded):
@@ -222,6 +227,9 @@ class _IntentKind(Kind):
 
     def attempt_in(self, mode: ModeRule) -> Attempt:
         return self._attempt
+
+    def lets(self, fd: int, request: Request, seat: int) -> bool:
+        return is_free(fd, write_lock(self._room + seat, self._room + seat + 1))
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         mine = take_seat(fd) if seat is None else seat

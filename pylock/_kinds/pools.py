@@ -12,7 +12,7 @@ from os import pread
 from .._acquiring.agreement import learn
 from .._acquiring.attempt import LET_GO, last_token, piece_lock, put_record
 from .._acquiring.existence import count_turn, turn
-from .._errors import DefinitionMismatch
+from .._errors import DefinitionMismatch, harmless
 from .._file.bytemap import UNIT_COUNT, UNITS
 from .._file.byterange import find_all, let_go, try_lock
 from .._file.header import Definition, Places
@@ -43,7 +43,7 @@ def check_elements(elements: Iterable[str]) -> tuple[str, ...]:
         if not isinstance(name, str) or not name:
             raise ValueError(f"an element must be a text that is not empty, not {name!r}")
     if len(set(names)) < len(names):
-        raise ValueError(f"the elements of a pool must differ: {', '.join(names)}")
+        raise ValueError(f"the elements of a pool must differ: {harmless(', '.join(names))}")
     refuse_too_many(new_places(names))
     return names
 

@@ -83,6 +83,7 @@ class _SequenceKind(Kind):
     __slots__ = ("commits",)
 
     name = SEQUENCE
+    gives = True
 
     def __init__(self, commits: bool) -> None:
         self.commits = commits
@@ -99,6 +100,14 @@ class _SequenceKind(Kind):
         assert pieces is not None
         unit = str(pieces[0][0])
         changed(fd, request, lambda state: state.get("out", {}).pop(unit, value))
+
+    def take_back(self, fd: int, request: Request, grant: Grant) -> None:
+        """The number is given again: a transactional one as any that was not committed, another one if it is the last.
+
+        Raises OSError, LockError: then it is lost.
+        """
+        if not self.commits:
+            changed(fd, request, lambda state: _not_given(state, grant[2]))
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         grant = attempt_units(fd, request)
@@ -132,6 +141,15 @@ class _SequenceKind(Kind):
 
 
 PLAIN, TRANSACTIONAL = _SequenceKind(False), _SequenceKind(True)
+
+
+def _not_given(state: State, value: object) -> int | None:
+    """Note that the last number was not used; None if another one was given since."""
+    if state.get("last") != value:
+        return None
+    state["last"] -= 1
+    last: int = state["last"]
+    return last
 
 
 def _abandoned(fd: int, state: State, mine: int) -> list[str]:

@@ -13,6 +13,7 @@ from errno import ENOSPC
 from typing import Any
 
 from .._errors import BadLockFile, LockError
+from .._file.bytemap import UNIT_COUNT
 from .._file.header import checksum, parse_line
 from .._file.layout import STATE_SIZE
 from .._file.lockfile import leave_gate, take_gate
@@ -34,6 +35,8 @@ SHORT = 200
 _NEVER, _SECOND = -1, 1
 """Number 0 is the state in which no value was given; the copy that is written second tells whether one was."""
 _NO_COPY = b"\0\n"
+_NUMBERS = 1 << 63
+"""What is given, and every time, is below."""
 
 
 class GateTakenError(LockError):
@@ -98,7 +101,7 @@ def _write(fd: int, request: Request, number: int, state: State) -> None:
 
 def _sync_name(request: Request) -> None:
     """Make the file's name in the directory as durable as the file."""
-    fd = os.open(request.directory.path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(request.directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -110,9 +113,32 @@ def _offset(request: Request, turn: int) -> int:
 
 
 def _parse(copy: bytes) -> State | None:
-    """Return the fields of a whole copy."""
+    """Return the fields of a whole copy; None also for one that no pylock wrote, whatever its checksum says."""
     text, comma, _ = copy.partition(b"\n")[0].rpartition(b',"check"')
     fields = parse_line(copy) if comma else None
-    if fields is None or fields.pop("check", None) != f"{checksum(text):08x}" or not isinstance(fields["number"], int):
+    if fields is None or fields.pop("check", None) != f"{checksum(text):08x}" or "number" not in fields:
         return None
-    return fields
+    return fields if all(_SHAPES[key](value) for key, value in fields.items() if key in _SHAPES) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _NUMBERS
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _are_numbers_by_unit(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_unit, value)) and all(map(_is_number, value.values()))
+
+
+def _is_unit(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) < UNIT_COUNT
+
+
+_SHAPES = {
+    "number": _is_number, "last": _is_number, "utc": _is_number, "wall": _is_number, "back": _are_numbers,
+    "out": _are_numbers_by_unit,
+}  # fmt: skip
+"""What the fields of all kinds look like."""

@@ -31,6 +31,8 @@ _SECOND = 1_000_000  # all times in microseconds
 _GRAINS = dict.fromkeys("sScTXr", _SECOND) | dict.fromkeys("MR", 60 * _SECOND) | dict.fromkeys("HIkl", 3600 * _SECOND)
 _ZONED = frozenset("zs")  # %Z is not enough: a zone may call its summer time the same
 _SPECIFIER = re.compile(r"%[-_0^#]*\d*[EO]?([A-Za-z%+])|(#f+)")
+_WIDTH = re.compile(r"%[-_0^#+]*(\d+)")
+_MOST_WIDTH = 255
 _SHORTEST_PAUSE = 0.001
 
 
@@ -55,7 +57,7 @@ def timestamp(
     clock was set back, and in the hour that summer time repeats, if the format has no zone (``%z``).
     ``capacity`` is how many may have one at the same time. The other parameters are those of `lock`.
 
-    Raises ValueError for a format that changes less often; and as `lock`.
+    Raises ValueError for a format that changes less often, or has a field of more than 255 characters; and as `lock`.
     """
     checked_timeout(timeout)
     request = make_request(
@@ -89,6 +91,7 @@ class _TimestampKind(Kind):
     __slots__ = ("_format", "_grain", "_late", "_refused", "_zoned")
 
     name = TIMESTAMP
+    gives = True
     hindrance = "the value of this moment was given already, and the clock has not gone on"
 
     def __init__(self, format: str) -> None:
@@ -142,7 +145,13 @@ class _TimestampKind(Kind):
 
 
 def _grain_of(format: str) -> int:
-    """Return the shortest time in which the text changes. Raises ValueError if that is more than an hour."""
+    """Return the shortest time in which the text changes.
+
+    Raises ValueError if that is more than an hour, and for a field so wide that to write it takes for ever.
+    """
+    for width in _WIDTH.findall(format):
+        if len(width) > len(str(_MOST_WIDTH)) or int(width) > _MOST_WIDTH:
+            raise ValueError(f"the format {format!r} has a field of {width} characters; {_MOST_WIDTH} are enough")
     grains = []
     for letter, fraction in _SPECIFIER.findall(format):
         if len(fraction) > len("#ffffff"):

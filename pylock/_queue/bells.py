@@ -22,15 +22,15 @@ from errno import (
     EPERM,
     EROFS,
 )  # fmt: skip
-from stat import S_IMODE, S_ISFIFO
+from stat import S_IMODE, S_ISFIFO, S_ISVTX
 
-from .._file.descriptors import close, open_noted
+from .._file.descriptors import close, give_mode, open_noted
 from .drivers import is_readable
 
 _NO_BELL = frozenset((
     EACCES, EDQUOT, EISDIR, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM, EROFS,
 ))  # fmt: skip
-_OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+BELL_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 
 
 def bell_path(lock_path: str, seat: int) -> str:
@@ -51,7 +51,7 @@ class Bell:
         """Make the FIFO and open it; do without where that cannot be done."""
         try:
             self._make()
-            self.fd = open_noted(self._path, _OPEN, mark=False)
+            self.fd = open_noted(self._path, BELL_FLAGS, mark=False)
             self._let_others_ring(mode)
         except OSError as error:
             self.take_down()
@@ -61,7 +61,7 @@ class Bell:
     def _make(self) -> None:
         self._hung = True
         try:
-            os.mkfifo(self._path, 0o600)
+            os.mkfifo(self._path, 0o600 | S_ISVTX)
         except FileExistsError:  # left by a killed waiter who had this seat
             pass
 
@@ -71,15 +71,21 @@ class Bell:
         if not S_ISFIFO(status.st_mode):
             self._hung = False  # somebody else's file
             self._stop_listening()
-        elif S_IMODE(status.st_mode) != mode and status.st_uid == os.geteuid() and status.st_nlink == 1:
-            os.fchmod(self.fd, mode)
+        elif S_IMODE(status.st_mode) != mode | S_ISVTX and self._was_made_here(status):
+            give_mode(self.fd, mode)
 
-    def silence(self) -> None:
-        """Take back what was rung, so that the descriptor is readable only from the next ring on."""
+    def _was_made_here(self, opened: os.stat_result) -> bool:
+        """Whether it is our own, and no link to one elsewhere, not even one that has gone again since it was opened."""
+        named = os.lstat(self._path)
+        is_at = (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+        return is_at and named.st_nlink == 1 and named.st_uid == os.geteuid()
+
+    def silence(self) -> bool:
+        """Take back what was rung, so that the descriptor is readable only from the next ring on; whether it was."""
         try:
-            os.read(self.fd, 4096)
+            return self.fd >= 0 and bool(os.read(self.fd, 4096))
         except BlockingIOError:
-            pass
+            return False
 
     def take_down(self) -> None:
         """Remove the FIFO; call it before the seat is given up."""
@@ -106,7 +112,7 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
     """
     try:
         # Opened to read as well, so that a waiter who leaves meanwhile costs nobody a SIGPIPE.
-        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
+        fd = open_noted(bell_path(lock_path, seat), BELL_FLAGS, mark=False)
     except OSError:
         return
     try:
@@ -121,7 +127,7 @@ def ring(lock_path: str, seat: int, private: bool = False) -> None:
 def is_unheard(lock_path: str, seat: int) -> bool:
     """Whether the waiter in the seat was rung and has not taken note; False if it has no bell on this host."""
     try:
-        fd = open_noted(bell_path(lock_path, seat), _OPEN, mark=False)
+        fd = open_noted(bell_path(lock_path, seat), BELL_FLAGS, mark=False)
     except OSError:
         return False
     try:

@@ -1,7 +1,7 @@
 """The two ways to wait: blocking a thread, or on an asyncio event loop. No other module knows the difference.
 
-What waits is written once, as a generator that yields ``(descriptor, seconds)``: watch the descriptor (-1: none) until
-it is readable, at most that long, and send back whether it became readable.
+What waits is written once, as a generator that yields ``(descriptor, seconds)``: watch the descriptor (-1: none), or
+each of several, until one is readable, at most that long, and send back whether one became so.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     Result = TypeVar("Result")
-    Steps = Generator[tuple[int, float], bool, Result]
+    Watched = int | tuple[int, ...]
+    Steps = Generator[tuple[Watched, float], bool, Result]
 
 
 def drive(steps: Steps[Result]) -> Result:
     """Take the steps in this thread. A signal handler that raises ends them at the step where they are."""
     try:
-        fd, seconds = next(steps)
+        watched, seconds = next(steps)
         while True:
-            fd, seconds = steps.send(is_readable(fd, seconds))
+            watched, seconds = steps.send(is_readable(watched, seconds))
     except StopIteration as stop:
         result: Result = stop.value
         return result
@@ -31,14 +32,19 @@ def drive(steps: Steps[Result]) -> Result:
         steps.close()
 
 
-def is_readable(fd: int, seconds: float) -> bool:
-    """Wait until the descriptor (-1: none) is readable, at most so long; tell whether it is."""
+def is_readable(watched: Watched, seconds: float) -> bool:
+    """Wait until one of them is readable, at most so long; tell whether one is."""
+    fds = _descriptors(watched)
     if not hasattr(select, "poll"):  # as eventlet takes it away, and sees to it that others run during select
-        return bool(select.select([fd] if fd >= 0 else [], [], [], seconds)[0])
+        return bool(select.select(fds, [], [], seconds)[0])
     poll = select.poll()
-    if fd >= 0:
+    for fd in fds:
         poll.register(fd, select.POLLIN)
     return bool(poll.poll(_milliseconds(seconds)))
+
+
+def _descriptors(watched: Watched) -> list[int]:
+    return [fd for fd in ((watched,) if isinstance(watched, int) else watched) if fd >= 0]
 
 
 def _milliseconds(seconds: float) -> int:
@@ -51,19 +57,20 @@ async def drive_async(steps: Steps[Result]) -> Result:
 
     loop = asyncio.get_running_loop()
     try:
-        fd, seconds = next(steps)
+        watched, seconds = next(steps)
         while True:
+            fds = _descriptors(watched)
             bell: Future[bool] = loop.create_future()
             timer = loop.call_later(seconds, _settle, bell, False)
-            if fd >= 0:
+            for fd in fds:
                 loop.add_reader(fd, _settle, bell, True)
             try:
                 rung = await bell
             finally:
                 timer.cancel()
-                if fd >= 0:
+                for fd in fds:
                     loop.remove_reader(fd)
-            fd, seconds = steps.send(rung)
+            watched, seconds = steps.send(rung)
     except StopIteration as stop:
         result: Result = stop.value
         return result

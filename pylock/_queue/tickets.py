@@ -6,6 +6,9 @@ locked for as long as its owner waits. The lowest ticket is next. There are two 
 sharing modes, because policy shared-first lets sharing requests pass sole ones but not each other.
 
 Once the first of a lane has waited a moment it takes the lane's PENDING byte, which makes newcomers queue up.
+
+Who waits for several locks stands in the queue of each, and *yields* where it could not use the lock, as it lacks
+others: it keeps its ticket and is rung in its turn, but those behind it, and newcomers, go as if it were not there.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from .._file.bytemap import (
     SHARING_LANE,
     UNIT_COUNT,
     UNITS,
+    YIELDING,
 )
 from .._file.byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
 from .._modes import ANY_HOLDER, ModeRule
@@ -38,6 +42,8 @@ _ARRIVAL_EPOCH = 1_577_836_800_000  # ms: 2020-01-01, so that 41 bits last until
 _ARRIVAL_MASK = (1 << (CLASS_SHIFT - ARRIVAL_SHIFT)) - 1
 _LANE_STOPS = (LANE_BASES[1], END)
 
+_MOST = END - LANE_BASES[1]
+"""Above every ticket."""
 _ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
 _ANY_PENDING = write_lock(PENDING, PENDING + 2)
 _LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
@@ -45,13 +51,13 @@ _LANE_QUEUES = tuple(
     write_lock(base + (1 << CLASS_SHIFT), stop) for base, stop in zip(LANE_BASES, _LANE_STOPS, strict=True)
 )
 LEAVE_SEATS = unlock(SEATS, SEATS + SEAT_COUNT)
-_LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(PENDING, END), unlock(SEATS, END)
+_LEAVE_QUEUE, _LEAVE_SEAT_AND_QUEUE = unlock(YIELDING, END), unlock(SEATS, END)
 
 
 class Ticket:
     """A waiter's place in the queue, held through the descriptor ``fd`` until `leave_queue`."""
 
-    __slots__ = ("_before_here", "_before_there", "fd", "lane", "number", "pending", "seat")
+    __slots__ = ("_before_here", "_before_there", "fd", "lane", "number", "pending", "seat", "yields")
 
     def __init__(self, fd: int, lane: int, priority: int, seat: int) -> None:
         self.fd = fd
@@ -59,6 +65,7 @@ class Ticket:
         self.seat = seat
         self.number = _take_number(fd, lane, LAST_PRIORITY + 1 - priority, seat)
         self.pending = False
+        self.yields = False
         # What stands before it in its own lane and in the other one, made here, as it is asked for after each ring.
         self._before_here, self._before_there = (
             write_lock(_lane_start(each), self._stop_in(each)) for each in (lane, 1 - lane)
@@ -66,15 +73,19 @@ class Ticket:
 
     def is_first(self, fair: bool) -> bool:
         """Whether it is this waiter's turn, by the policy."""
-        return is_free(self.fd, self._before_here) and (
-            not self._yields_to_other_lane(fair) or is_free(self.fd, self._before_there)
+        return self._leads(self.lane, self._before_here) and (
+            not self._yields_to_other_lane(fair) or self._leads(1 - self.lane, self._before_there)
         )
+
+    def _leads(self, lane: int, before: bytes) -> bool:
+        """Whether nobody stands before it in the lane who would not let it pass."""
+        return is_free(self.fd, before) or not any(_insisting(self.fd, lane, self.number))
 
     def fronts(self, fair: bool) -> list[int]:
         """The seats of those whose turn it is, for want of which this waiter has to wait."""
         lanes = (self.lane, 1 - self.lane) if self._yields_to_other_lane(fair) else (self.lane,)
-        fronts = (find_lowest(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in lanes)
-        return [front[0] % SEAT_COUNT for front in fronts if front is not None]
+        fronts = (min(_insisting(self.fd, lane, self.number), default=None) for lane in lanes)
+        return [front % SEAT_COUNT for front in fronts if front is not None]
 
     def _yields_to_other_lane(self, fair: bool) -> bool:
         # shared-first: sharing requests join present holders, whatever waits in the other lane.
@@ -83,9 +94,38 @@ class Ticket:
     def _stop_in(self, lane: int) -> int:
         return LANE_BASES[lane] + self.number
 
+    def predecessors(self) -> list[int]:
+        """The seats of those who stand directly before this waiter, in each lane."""
+        found = (_find_last(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in (self.lane, 1 - self.lane))
+        return [last % SEAT_COUNT for last in found if last is not None]
+
     def insist(self) -> None:
         """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
         self.pending = self.pending or try_lock(self.fd, _LANE_PENDING[self.lane])
+
+    def yield_place(self) -> None:
+        """Let those behind, and newcomers, pass from now on."""
+        if not self.yields:
+            self.yields = try_lock(self.fd, _yielding(self.seat))
+            if self.pending:
+                self.pending = False
+                let_go(self.fd, unlock(PENDING + self.lane, PENDING + self.lane + 1))
+
+    def claim_place(self) -> None:
+        """Keep those behind waiting from now on."""
+        if self.yields:
+            self.yields = False
+            let_go(self.fd, unlock(YIELDING + self.seat, YIELDING + self.seat + 1))
+
+    def step_out(self) -> None:
+        """Give up the place for as long as the lock is held, but keep the seat."""
+        self.yields = self.pending = False
+        let_go(self.fd, _LEAVE_QUEUE)
+
+    def step_in(self) -> None:
+        """Take the place again, which nobody else can have taken: the seat is part of its number."""
+        place = LANE_BASES[self.lane] + self.number
+        try_lock(self.fd, write_lock(place, place + 1))
 
 
 def _lane_start(lane: int) -> int:
@@ -126,6 +166,22 @@ def _after_all(fd: int, priority_class: int, arrival: int) -> int:
     return latest + 1
 
 
+def _find_last(fd: int, start: int, stop: int) -> int | None:
+    """Return where the last lock of somebody else between start and stop begins; found from the end, by doubling."""
+    step = 1 << ARRIVAL_SHIFT
+    last = None
+    while start < stop:
+        begin = max(start, stop - step)
+        held = find(fd, write_lock(begin, stop))
+        if held is not None:
+            last, start, step = held[0], held[1], 1 << ARRIVAL_SHIFT  # from there on there may be later ones
+        elif begin == start:
+            break
+        else:
+            step *= 2
+    return last
+
+
 def _find_from(fd: int, start: int, stop: int) -> int | None:
     for base in LANE_BASES:
         if held := find(fd, write_lock(base + start, base + stop)):
@@ -158,10 +214,27 @@ def leave_queue(fd: int, keep_seat: bool) -> None:
     let_go(fd, _LEAVE_QUEUE if keep_seat else _LEAVE_SEAT_AND_QUEUE)
 
 
+def _yielding(seat: int) -> bytes:
+    return write_lock(YIELDING + seat, YIELDING + seat + 1)
+
+
+def is_yielding(fd: int, seat: int) -> bool:
+    """Whether the waiter in the seat, who is somebody else, lets others pass."""
+    return not is_free(fd, _yielding(seat))
+
+
+def _insisting(fd: int, lane: int, stop: int) -> Iterator[int]:
+    """Find the tickets below ``stop`` of those in the lane who let nobody pass, in no order."""
+    for start, end, _ in find_all(fd, _lane_start(lane), LANE_BASES[lane] + stop):
+        ticket = start - LANE_BASES[lane]
+        if end - start > 1 or not is_yielding(fd, ticket % SEAT_COUNT):
+            yield ticket
+
+
 def may_skip_queue(fd: int, mode: ModeRule, fair: bool) -> bool:
     """Whether a newcomer may try for the lock although somebody waits."""
     if fair:
-        return False
+        return not any(any(_insisting(fd, lane, _MOST)) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
     if mode.sole:
         return is_free(fd, _ANY_PENDING)
     if not is_free(fd, _LANE_PENDING[SHARING_LANE]):
@@ -169,21 +242,32 @@ def may_skip_queue(fd: int, mode: ModeRule, fair: bool) -> bool:
     return is_free(fd, _LANE_PENDING[EXCLUSIVE_LANE]) or not is_free(fd, ANY_HOLDER)
 
 
-def first_waiter(fd: int, lane: int) -> int | None:
-    """Return the lowest ticket of somebody else in the lane."""
-    held = find(fd, _LANE_QUEUES[lane])
+def first_waiter(fd: int, lane: int, after: int = 0) -> int | None:
+    """Return the lowest ticket of somebody else in the lane, above ``after``."""
+    start = LANE_BASES[lane] + after + 1 if after else _lane_start(lane)
+    held = find(fd, write_lock(start, _LANE_STOPS[lane]) if after else _LANE_QUEUES[lane])
     if held is None:
         return None
-    lower = find_lowest(fd, _lane_start(lane), held[0])
+    lower = find_lowest(fd, start, held[0])
     return (lower or held)[0] - LANE_BASES[lane]
 
 
-def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None) -> int | None:
+def seat_to_ring(fd: int, fair: bool, holding: ModeRule | None, after: int = 0) -> int | None:
     """Return the seat of the waiter who might be granted the lock now, None if nobody can.
 
-    ``holding`` is the mode held through fd, which the kernel does not report to its owner.
+    ``holding`` is the mode held through fd, which the kernel does not report to its owner. ``after`` is the ticket of
+    one who was rung and cannot use the lock.
     """
-    sole, sharing = first_waiter(fd, EXCLUSIVE_LANE), first_waiter(fd, SHARING_LANE)
+    while True:
+        sole = first_waiter(fd, EXCLUSIVE_LANE, after)
+        seat = _next_seat(fd, fair, holding, sole, first_waiter(fd, SHARING_LANE, after))
+        if seat is not None or sole is None or not is_yielding(fd, sole % SEAT_COUNT):
+            return seat
+        after = sole
+
+
+def _next_seat(fd: int, fair: bool, holding: ModeRule | None, sole: int | None, sharing: int | None) -> int | None:
+    """Of the first of each lane, return the seat of the one who might be granted the lock."""
     if sharing is not None:
         if sole is None or sharing < sole:
             return sharing % SEAT_COUNT

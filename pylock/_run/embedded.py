@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from time import monotonic, sleep
@@ -16,6 +17,7 @@ from typing import Any, Literal, Self
 from uuid import uuid4
 
 from .._errors import LockTimeout, Unsupported
+from .._file.descriptors import keep_in_child
 from .._locks import Lock, checked_timeout, lock
 from .._queue.drivers import drive
 from .._several import Composite, Several, all_of
@@ -116,14 +118,36 @@ def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: st
     """
     if tree is not None:
         become_subreaper()
-    child = subprocess.Popen(**options, process_group=0 if new_group else None)
+    with _left_to_child(options["pass_fds"]):
+        child = subprocess.Popen(**options, process_group=0 if new_group else None)
     relay.begin(child.pid)
-    _await_end(child, new_group)
+    _await_end(child, new_group, relay)
     relay.end()  # before the pid is anybody else's
     status = child.wait()
     if tree is not None:
         _await_tree(tree)
     return status
+
+
+@contextmanager
+def _left_to_child(fds: Iterable[int]) -> Iterator[None]:
+    """Within the block a command that is started gets these, also by gevent, which forks in Python.
+
+    There a child closes its copies first of all, before it becomes another program.
+    """
+    forks_in_python = not _is_of_python(subprocess.Popen)
+    try:
+        for fd in fds if forks_in_python else ():
+            keep_in_child(fd, True)
+        yield
+    finally:
+        for fd in fds if forks_in_python else ():
+            keep_in_child(fd, False)
+
+
+def _is_of_python(popen: type) -> bool:
+    """Whether it is not that of gevent or eventlet, which see to it that others run while a command does."""
+    return popen.__module__ == "subprocess"
 
 
 def _refuse_lost_status() -> None:
@@ -151,22 +175,22 @@ def _program(name: str, path: str | None) -> str:
         raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
 
 
-def _await_end(child: subprocess.Popen[bytes], new_group: bool) -> None:
+def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: _Relay) -> None:
     """Wait until the command has ended, but leave its exit status, so that its pid stays its own."""
-    if type(child).__module__ != "subprocess":  # of gevent or eventlet, which see to it that others run meanwhile
+    if not _is_of_python(type(child)):
         child.wait()
         return
     # In another thread the terminal is not taken from the main one, which may be reading it.
     terminal = Terminal() if new_group and threading.current_thread() is threading.main_thread() else None
     if terminal is not None:
         terminal.begin(child.pid)
-    _follow_stops(child, terminal)
+    _follow_stops(child, terminal, relay)
     if terminal is not None:
         terminal.take_back_from(child.pid)
         terminal.close()
 
 
-def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None) -> None:
+def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, relay: _Relay) -> None:
     """Wait for the end; where there is a terminal, this program stops and goes on with the command."""
     watched = os.WEXITED | os.WNOWAIT | (os.WSTOPPED if terminal else 0)
     while True:
@@ -179,7 +203,7 @@ def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None) -> 
         if event is not None and event.si_code != os.CLD_STOPPED:
             return
         if event is not None and terminal is not None:
-            terminal.follow_stop(child.pid, event.si_status, lambda number: os.killpg(child.pid, number))
+            terminal.follow_stop(child.pid, event.si_status, relay.send)
 
 
 class _Relay:
@@ -205,14 +229,14 @@ class _Relay:
             for number in signal.valid_signals():
                 handler = signal.getsignal(number)
                 if number == signal.SIGCHLD and handler is signal.SIG_IGN:
-                    self._replace(number, signal.SIG_DFL)
+                    self._install(number, signal.SIG_DFL)
                 elif number in FORWARDED | self._ignored and handler not in (signal.SIG_IGN, None):
-                    self._replace(number, self._take)
+                    self._install(number, self._take)
                 elif callable(handler):
-                    self._replace(number, self._guarded(handler))
+                    self._install(number, self._guarded(handler))
         return self
 
-    def _replace(self, number: int, handler: Any) -> None:
+    def _install(self, number: int, handler: Any) -> None:
         try:
             self._before[number] = signal.signal(number, handler)
         except ValueError:  # the main thread of a subinterpreter, which cannot have handlers
@@ -246,13 +270,18 @@ class _Relay:
         """From now on hand on to its descendants only."""
         self._ended = True
 
+    def send(self, number: int) -> None:
+        """Signal the command, which has not been reaped, so that the pid is its own."""
+        assert self._child is not None
+        self._deliver(self._send, self._child, number)
+
     def _take(self, number: int, frame: FrameType | None) -> None:
         if number in self._ignored or number in self._from_terminal:
             return
         if self._child is None:
             self._early.append(number)
         elif not self._ended:
-            self._deliver(self._send, self._child, number)
+            self.send(number)
         else:
             for pid in _descendants(self._cookie):
                 self._deliver(os.kill, pid, number)

@@ -37,6 +37,14 @@ def ignorable(signal: str | int) -> int:
     return number
 
 
+def ignorable_from_start(signal: str | int) -> int:
+    """Like `ignorable`, for a signal that the command may be started with as ignored. Raises ValueError."""
+    number = ignorable(signal)
+    if number == raw.SIGCHLD:
+        raise ValueError("SIGCHLD cannot be ignored by a command from its start: its end could not be waited for")
+    return number
+
+
 def name_of(number: int) -> str:
     return next((name for name, value in NUMBERS.items() if value == number), f"signal {number}")
 

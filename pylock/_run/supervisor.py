@@ -25,6 +25,7 @@ import os
 import stat
 from errno import EAGAIN, ENOENT, ENOEXEC, ENOMEM
 
+from .._errors import harmless
 from .descendants import await_all, become_subreaper, children
 from .terminal import Terminal, stop_this_process
 
@@ -58,7 +59,7 @@ class CannotRun(Exception):
     """The program cannot be run; ``exit_code`` is what shells return for that."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(harmless(message))
         self.exit_code = exit_code
 
     @classmethod
@@ -106,8 +107,9 @@ class Supervisor:
     ``ignore`` are signals that are swallowed and not handed on while the command runs. With ``new_group`` the command
     has a process group of its own and gets each signal exactly once; else it shares this process's group, and a
     signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on. With
-    ``whole_tree`` every descendant is waited for too. ``tell`` is given what the user should know. ``limit`` is how
-    long the command may run.
+    ``whole_tree`` every descendant is waited for too. The command is started with the signals of ``keep_ignored``
+    ignored, as this process ignores them. ``tell`` is given what the user should know. ``limit`` is how long the
+    command may run.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class Supervisor:
         self._new_group = new_group
         self._whole_tree = whole_tree
         self._tell = tell
-        self._default = (_IGNORED_BY_PYTHON - frozenset(keep_ignored)) | self._ignore
+        self._default = (_IGNORED_BY_PYTHON | self._ignore) - frozenset(keep_ignored)
         """What the command gets at its default."""
         inherited = {number for number in FORWARDED if raw.getsignal(number) is raw.SIG_IGN}
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
@@ -267,7 +269,7 @@ class Supervisor:
             pass
         except OSError as error:
             if signal not in self._undelivered:
-                self._undelivered.add(signal)
+                self._undelivered |= {signal, raw.SIGCONT}  # which only follows another
                 self._tell(undelivered(f"signal {signal}", pid, error))
 
 

@@ -22,7 +22,7 @@ from .common import Table, at_most, number, times
 
 INSTALLED = Path("installed")
 """In the directory that a run of the benchmarks makes for itself."""
-LAUNCHER = [sys.executable, str(INSTALLED / "pylock" / "cli" / "launcher.py")]
+LAUNCHER = [sys.executable, "-c", "from pylock._cli import console; console()"]
 MOST_TIMES = 1.35
 PYTHON = "python -c pass"
 PYLOCK = "pylock run x -- true"

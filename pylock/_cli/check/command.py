@@ -9,8 +9,8 @@ import shlex
 import shutil
 import sys
 
+from ..._errors import harmless
 from ..._file.directories import absolute, default_path, resolve
-from ..._file.texts import harmless
 from ..options import UsageError
 from ..settings import directory_given, place
 from .inspection import DIRECTORY, LOCK_FILES, look

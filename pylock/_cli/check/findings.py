@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._file.texts import harmless
+from ..._errors import harmless
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 """Good to know; to be thought about; rules the directory out."""

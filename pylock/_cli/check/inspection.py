@@ -12,7 +12,7 @@ import sys
 
 from ..._errors import BadLockFile
 from ..._file.directories import Mount, mount_of
-from ..._file.header import Gone, is_blank, read_head, read_header
+from ..._file.header import Gone, look_at_header
 from ..._file.layout import SUFFIX
 from ..._file.lockfile import Look
 from .findings import BAD, NOTE, OK, Finding
@@ -50,7 +50,8 @@ def directory_findings(path: str) -> Iterator[Finding]:
     if sweeper:
         yield Finding(
             NOTE, f"old files here are removed by {sweeper}",
-            "a lock file that is removed while it is held lets a second one in",
+            "a lock file that is removed while it is held lets a second one in; systemd-tmpfiles spares those that"
+            " pylock made, by their sticky bit, others may not",
             "use a directory that nobody cleans, such as one in /var/lib or /srv, or have this one spared",
         )  # fmt: skip
 
@@ -144,9 +145,8 @@ def _damage(path: str) -> str:
         return f"{path} is not a regular file"
     try:
         with Look(path, remote=False) as fd:
-            head = read_head(fd) if fd >= 0 else b""
-            if not is_blank(head):
-                read_header(head, None, path)
+            if fd >= 0:
+                look_at_header(fd, None, path)
     except BadLockFile as error:
         return str(error)
     except Gone:

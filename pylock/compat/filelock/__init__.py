@@ -1,71 +1,135 @@
-"""The interface of the package filelock over pylock's locks: a program that comes from there changes one import.
+"""The package filelock, whose waiters are woken in the order in which they came instead of looking again and again.
 
     from pylock.compat.filelock import FileLock, Timeout
 
-What is the same, what differs and why: docs/how-to/from-filelock.md. Programs that still use filelock itself are not
-excluded: it locks with flock(2), which byte locks do not see on a local file system.
+It is filelock's own, of which `FileLock`, `AsyncFileLock`, `ReadWriteLock`, `AsyncReadWriteLock`, `lock_descriptor` and
+`unlock_descriptor` wait and wake in another way. Programs on filelock itself are excluded. What differs and why:
+docs/how-to/from-filelock.md.
 """
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-from typing import NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from .descriptors import lock_descriptor, unlock_descriptor
-from .errors import LeaseSettingsMismatch, SoftFileLockLifetimeWarning, SoftFileLockProtocolError, Timeout
-from .locks import (
-    AcquireReturnProxy,
-    BaseFileLock,
-    CloseErrorPolicy,
-    ContextErrorPolicy,
-    FileLock,
-    LockOptions,
-    SoftFileLock,
-    StrictSoftFileLock,
-    UnixFileLock,
-)
-from .readwrite import (
-    AsyncAcquireReadWriteReturnProxy,
-    AsyncAcquireSoftReadWriteReturnProxy,
-    AsyncReadWriteLock,
-    AsyncSoftReadWriteLock,
-    ReadWriteLock,
-    SoftReadWriteLock,
-)
-from .tasks import (
-    AsyncAcquireReturnProxy,
-    AsyncFileLock,
-    AsyncSoftFileLock,
-    AsyncStrictSoftFileLock,
-    AsyncUnixFileLock,
-    BaseAsyncFileLock,
-)
+from ..real import filelock
+from .locks import FileLock, UnixFileLock, lock_descriptor, unlock_descriptor
+from .version import version as version
+
+if TYPE_CHECKING:
+    from filelock import (
+        AcquireReturnProxy,
+        AcquireWait,
+        AsyncAcquireReadWriteReturnProxy,
+        AsyncAcquireReturnProxy,
+        AsyncAcquireSoftReadWriteReturnProxy,
+        AsyncSoftFileLease,
+        AsyncSoftFileLock,
+        AsyncSoftReadWriteLock,
+        AsyncStrictSoftFileLock,
+        AsyncWindowsFileLock,
+        BaseAsyncFileLock,
+        BaseFileLock,
+        CloseErrorPolicy,
+        CompromiseReason,
+        ContextErrorPolicy,
+        FileLockContext,
+        InFlight,
+        LeaseClaim,
+        LeaseCompromise,
+        LeaseHeartbeat,
+        LeaseSettingsMismatch,
+        LockOptions,
+        MarkerSoftFileLock,
+        OwnerMode,
+        OwnerRecord,
+        ReleasePendingError,
+        SoftFileLease,
+        SoftFileLock,
+        SoftFileLockLifetimeWarning,
+        SoftFileLockProtocolError,
+        SoftReadWriteLock,
+        StrictRelease,
+        StrictSoftFileClaim,
+        StrictSoftFileClaimState,
+        StrictSoftFileLock,
+        Timeout,
+        WindowsFileLock,
+        __version__,
+        has_fcntl,
+    )  # fmt: skip
+
+    from . import asyncio
+    from .readwrite import AsyncReadWriteLock, ReadWriteLock
+    from .tasks import AsyncFileLock, AsyncUnixFileLock
 
 __all__ = [
-    "AcquireReturnProxy", "AsyncAcquireReadWriteReturnProxy", "AsyncAcquireReturnProxy",
-    "AsyncAcquireSoftReadWriteReturnProxy", "AsyncFileLock", "AsyncReadWriteLock", "AsyncSoftFileLock",
-    "AsyncSoftReadWriteLock", "AsyncStrictSoftFileLock", "AsyncUnixFileLock", "BaseAsyncFileLock", "BaseFileLock",
-    "CloseErrorPolicy", "ContextErrorPolicy", "FileLock", "LeaseSettingsMismatch", "LockOptions", "ReadWriteLock",
-    "SoftFileLock", "SoftFileLockLifetimeWarning", "SoftFileLockProtocolError", "SoftReadWriteLock",
-    "StrictSoftFileLock", "Timeout", "UnixFileLock", "has_fcntl", "lock_descriptor", "unlock_descriptor",
+    "AcquireReturnProxy",
+    "AcquireWait",
+    "AsyncAcquireReadWriteReturnProxy",
+    "AsyncAcquireReturnProxy",
+    "AsyncAcquireSoftReadWriteReturnProxy",
+    "AsyncFileLock",
+    "AsyncReadWriteLock",
+    "AsyncSoftFileLease",
+    "AsyncSoftFileLock",
+    "AsyncSoftReadWriteLock",
+    "AsyncStrictSoftFileLock",
+    "AsyncUnixFileLock",
+    "AsyncWindowsFileLock",
+    "BaseAsyncFileLock",
+    "BaseFileLock",
+    "CloseErrorPolicy",
+    "CompromiseReason",
+    "ContextErrorPolicy",
+    "FileLock",
+    "FileLockContext",
+    "InFlight",
+    "LeaseClaim",
+    "LeaseCompromise",
+    "LeaseHeartbeat",
+    "LeaseSettingsMismatch",
+    "LockOptions",
+    "MarkerSoftFileLock",
+    "OwnerMode",
+    "OwnerRecord",
+    "ReadWriteLock",
+    "ReleasePendingError",
+    "SoftFileLease",
+    "SoftFileLock",
+    "SoftFileLockLifetimeWarning",
+    "SoftFileLockProtocolError",
+    "SoftReadWriteLock",
+    "StrictRelease",
+    "StrictSoftFileClaim",
+    "StrictSoftFileClaimState",
+    "StrictSoftFileLock",
+    "Timeout",
+    "UnixFileLock",
+    "WindowsFileLock",
+    "__version__",
+    "asyncio",
+    "has_fcntl",
+    "lock_descriptor",
+    "unlock_descriptor",
 ]  # fmt: skip
-__version__ = version = "4.2.11"
-"""Of filelock: whose interface this is."""
-has_fcntl = True
-asyncio: ModuleType = sys.modules[__name__]
 
-_LEASES = "pylock has no leases: who dies lets go at once, who lives keeps the lock; use FileLock"
-_RECORDS = "use pylock.inspect to see who holds and who waits"
-_WINDOWS = "pylock is for Linux; use FileLock"
-_NOT_SERVED = {
-    "AsyncSoftFileLease": _LEASES, "CompromiseReason": _LEASES, "LeaseCompromise": _LEASES, "SoftFileLease": _LEASES,
-    "MarkerSoftFileLock": _RECORDS, "OwnerMode": _RECORDS, "OwnerRecord": _RECORDS, "StrictSoftFileClaim": _RECORDS,
-    "StrictSoftFileClaimState": _RECORDS, "AsyncWindowsFileLock": _WINDOWS, "WindowsFileLock": _WINDOWS,
+_OURS = {
+    "AsyncFileLock": "tasks", "AsyncUnixFileLock": "tasks",
+    "AsyncReadWriteLock": "readwrite", "ReadWriteLock": "readwrite",
 }  # fmt: skip
+"""What takes long to load, and in which module it is."""
 
 
-def __getattr__(name: str) -> NoReturn:
-    if name in _NOT_SERVED:  # an AttributeError would not be shown by "from ... import"
-        raise ImportError(f"{__name__} has no {name}: {_NOT_SERVED[name]}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    if name == "asyncio":
+        return import_module(".asyncio", __name__)
+    if name not in _OURS:
+        return getattr(filelock, name)
+    if filelock.ReadWriteLock is None:  # a Python without sqlite3
+        return None
+    return getattr(import_module("." + _OURS[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(filelock)})

@@ -1,277 +1,187 @@
-"""`FileLock` and its kinds: exclusive locks for threads."""
+"""`FileLock`: the real one, woken in the order in which they came."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import warnings
-from contextlib import ContextDecorator, contextmanager
-from threading import TIMEOUT_MAX, RLock, local
-from typing import TYPE_CHECKING, Generic, Literal, Self, TypedDict, TypeVar
+from contextlib import contextmanager
+from threading import TIMEOUT_MAX
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING
 
-from .base import Holder, LockBase, State, holders
-from .errors import Timeout
-from .patience import Patience, as_seconds, limit
-from .places import UNSET_MODE, AnyPath, place_of
+from ..real import filelock
+from ..turns import Awaited, Patience, awaited_at, others_wait, wait
+from ..watching import close_noted, described, give_away, holder_of, open_noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .readwrite import ReadWriteLock
+    from filelock import AcquireWait
 
-ContextErrorPolicy = Literal["chain", "group"]
-CloseErrorPolicy = Literal["default", "raise", "suppress"]
-
-_LockT = TypeVar("_LockT", bound="BaseFileLock | ReadWriteLock")
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class KeywordOptions(TypedDict, total=False):
-    blocking: bool
-    is_singleton: bool
-    poll_interval: float
-    lifetime: float | None
-    context_error_policy: ContextErrorPolicy
-    close_error_policy: CloseErrorPolicy
-    fallback_to_soft: bool
-    preserve_lock_file: bool
-    on_acquired: Callable[[int], None] | None
+class Waiting:
+    """One acquire: what it may have to wait for, and what was granted to the wait and is no hold yet."""
+
+    def __init__(self, path: str, wait: AcquireWait) -> None:
+        self._path = path
+        self.is_cancelled = wait.cancel_check and _once(wait.cancel_check)
+        deadline = None if wait.timeout < 0 else monotonic() + wait.start_time + wait.timeout - perf_counter()
+        self.patience = Patience(deadline, wait.poll_interval, self.is_cancelled)
+        self._is_willing = wait.blocking and wait.timeout != 0
+        self._has_tried = False
+        self.awaited: Awaited | None = None
+        self._fd = -1
+        self.is_granted = False
+
+    def stands_back(self) -> bool:
+        """Whether the first try is left to those who came before."""
+        if self._has_tried or not self._is_willing:
+            return False
+        try:
+            return others_wait(os.stat(self._path))
+        except OSError:
+            return False
+
+    def prepare(self) -> bool:
+        """Open the file to wait at; False if that cannot be."""
+        self.close()
+        self._has_tried = True
+        try:
+            self._fd = open_noted(lambda: os.open(self._path, _OPEN))
+            self.awaited = awaited_at(self._fd)
+        except OSError:
+            self.close()
+        return self._fd >= 0
+
+    def attempt(self) -> bool:
+        """Take the lock; True also if it is over with this file, because of another at its path or of an error."""
+        try:
+            if os.path.samestat(os.fstat(self._fd), os.lstat(self._path)):
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.is_granted = True
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    def hand_over(self, keep: Callable[[int], None]) -> int:
+        """Give the descriptor of what was granted to who keeps it."""
+        fd = self._fd
+        keep(fd)
+        give_away(fd)
+        self._fd, self.is_granted, self.awaited = -1, False, None
+        return fd
+
+    def close(self) -> None:
+        fd, self._fd, self.is_granted, self.awaited = self._fd, -1, False, None
+        if fd >= 0:
+            close_noted(fd)
+
+    def say_who_holds(self, error: filelock.Timeout) -> None:
+        if not self._is_willing:
+            return
+        try:
+            pid = holder_of(os.stat(self._path))
+        except OSError:
+            return
+        if pid is not None:
+            error.add_note(f"held by {described(pid)}")
 
 
-class LockOptions(KeywordOptions, total=False):
-    """The options of a lock, for who hands them on."""
+class UnixFileLock(filelock.UnixFileLock):
+    """filelock's own `FileLock`; it is woken when its turn has come, whoever lets go.
 
-    timeout: float
-    mode: int
-    thread_local: bool
-
-
-class AcquireReturnProxy(Generic[_LockT]):
-    """What acquire returns: ``with`` releases at the end of the block."""
-
-    def __init__(self, lock: _LockT) -> None:
-        self.lock = lock
-
-    def __enter__(self) -> _LockT:
-        return self.lock
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        with self.lock._beside(error):
-            self.lock.release()
-
-
-class _ThreadState(State, local):
-    """`State`, for each thread its own."""
-
-
-class BaseFileLock(LockBase, ContextDecorator):
-    """An exclusive lock that the same object can acquire again; it is free when it was released as often.
-
-    timeout        seconds to wait; below 0 for ever, 0 one try
-    mode           permissions of the lock file, if it is made; by default those that its directory gives
-    thread_local   whether each thread has a hold, a counter and settings of its own
-    poll_interval  how often a cancel_check is asked; waiting does not poll
-    lifetime       is ignored with a warning: pylock takes no lock from a living holder
-
-    The others have no effect, but for on_acquired, which raises NotImplementedError.
+    ``poll_interval`` is how late at most a release is noticed that nobody tells: on another host, or by a program on
+    filelock itself that leaves the file open.
     """
 
-    def __init__(
-        self,
-        lock_file: AnyPath,
-        timeout: float = -1,
-        mode: int = UNSET_MODE,
-        thread_local: bool = True,
-        *,
-        blocking: bool = True,
-        is_singleton: bool = False,
-        poll_interval: float = 0.05,
-        lifetime: float | None = None,
-        context_error_policy: ContextErrorPolicy = "chain",
-        close_error_policy: CloseErrorPolicy = "default",
-        fallback_to_soft: bool = True,
-        preserve_lock_file: bool = False,
-        on_acquired: Callable[[int], None] | None = None,
-    ) -> None:
-        super().__init__(lock_file, mode, is_singleton)
-        if on_acquired is not None:
-            raise NotImplementedError("on_acquired: pylock lends nobody its lock file; write to a file of your own")
-        self._thread_local = thread_local
-        self._state = (_ThreadState if thread_local else State)(as_seconds(timeout), blocking)
-        self._gate = RLock()
-        self._pid = os.getpid()
-        self._settings = {
-            "timeout": limit(self.timeout, blocking), "mode": mode, "thread_local": thread_local,
-            "context_error_policy": context_error_policy,
-        }  # fmt: skip
-        self.poll_interval = poll_interval
-        self.lifetime = lifetime
-        self.context_error_policy = context_error_policy
-        self.close_error_policy = close_error_policy
-        self.fallback_to_soft = fallback_to_soft
-        self.preserve_lock_file = preserve_lock_file
-        self.on_acquired = on_acquired
+    def _poll_until_acquired(self, wait: AcquireWait) -> None:
+        with self._while_waiting(wait) as waiting:
+            super()._poll_until_acquired(wait._replace(cancel_check=waiting.is_cancelled))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._lock_file!r} {'held' if self.is_locked else 'not held'}>"
+    def _acquire(self) -> None:
+        waiting = self._waiting()
+        if waiting is not None and waiting.is_granted:
+            self._keep(waiting)
+        elif waiting is None or not waiting.stands_back():
+            super()._acquire()
 
-    def is_thread_local(self) -> bool:
-        return self._thread_local
+    def _poll_delay(self, poll_interval: float, attempt: int) -> float:
+        """Wait here, so that nothing is left to be waited."""
+        waiting = self._prepared()
+        if waiting is None or waiting.awaited is None:
+            return super()._poll_delay(poll_interval, attempt)
+        wait(waiting.awaited, waiting.attempt, waiting.patience)
+        return 0.0
 
-    @property
-    def timeout(self) -> float:
-        return self._state.timeout
+    def _prepared(self) -> Waiting | None:
+        """What this acquire waits for, unless it has to wait as filelock does."""
+        waiting = self._waiting()
+        return waiting if waiting and not self._context.soft_fallback and waiting.prepare() else None
 
-    @timeout.setter
-    def timeout(self, value: float | str) -> None:
-        self._state.timeout = as_seconds(float(value))
+    def _keep(self, waiting: Waiting) -> None:
+        fd = waiting.hand_over(self._mark_descriptor_pending)
+        try:
+            self._finalize_locked_fd(fd)
+        finally:
+            if self._context.lock_file_fd != fd:
+                self._mark_descriptor_released()
+                os.close(fd)
 
-    @property
-    def blocking(self) -> bool:
-        return self._state.blocking
-
-    @blocking.setter
-    def blocking(self, value: bool) -> None:
-        self._state.blocking = value
-
-    @property
-    def lifetime(self) -> float | None:
-        """Always None."""
-        return None
-
-    @lifetime.setter
-    def lifetime(self, value: float | None) -> None:
-        if value is not None:
-            warnings.warn("lifetime is ignored: a holder that died is out at once, one that lives stays", stacklevel=3)
-
-    @property
-    def mode(self) -> int:
-        return self._mode if self.has_explicit_mode else 0o644
-
-    @property
-    def has_explicit_mode(self) -> bool:
-        return self._mode != UNSET_MODE
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether this object holds the lock; in this thread, if it is thread local."""
-        return self._state.level > 0
-
-    @property
-    def lock_counter(self) -> int:
-        return self._state.level
-
-    def acquire(
-        self,
-        timeout: float | None = None,
-        poll_interval: float | None = None,
-        *,
-        poll_intervall: float | None = None,
-        blocking: bool | None = None,
-        cancel_check: Callable[[], bool] | None = None,
-    ) -> AcquireReturnProxy[Self]:
-        """Wait for the lock; what is None is as the object was made. Raises Timeout, RuntimeError for a deadlock.
-
-        A cancel_check is asked every poll_interval, and each time this request goes to the end of the queue.
-        """
-        interval = poll_interval or poll_intervall or self.poll_interval
-        patience = self._patience(timeout, blocking, interval, cancel_check)
-        with self._one_thread(patience):
-            if not self._join():
-                self._take(self._free_holder(patience), "exclusive", patience)
-        return AcquireReturnProxy(self)
-
-    def release(self, force: bool = False) -> None:
-        """Go down one level; ``force``: all, and release what threads left behind that have ended."""
-        if self.is_locked:
-            with self._own_gate():
-                if self.is_locked:
-                    self._leave(force)
-        if force:
-            for grant in list(self._grants):
-                if not grant.thread.is_alive():
-                    self._let_go(grant)
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        with self._beside(error):
-            self.release()
-
-    def _state_here(self) -> State:
-        return self._state
-
-    def _join(self) -> bool:
-        """Go up one level if the object holds the lock."""
-        with self._own_gate():
-            if held := self.is_locked:
-                self._state.counter += 1
-            return held
-
-    def _free_holder(self, patience: Patience) -> Holder:
-        """Return who would hold the lock. Raises RuntimeError if it does so already, and would wait for itself."""
-        holder = self._holder()
-        if patience.endless and holder in holders:
-            raise RuntimeError(
-                f"Deadlock: {self._lock_file!r} is held through another object here, and this one would wait for ever;"
-                " acquire that object again, or make both with is_singleton=True"
-            )
-        return holder
-
-    def _own_gate(self) -> RLock:
-        if self._pid != os.getpid():  # the parent's other threads are not here to leave it
-            self._pid, self._gate = os.getpid(), RLock()
-        return self._gate
+    def _waiting(self) -> Waiting | None:
+        all_waiting: dict[int, Waiting] = vars(self).get("_all_waiting", {})
+        return all_waiting.get(id(self._hold_state()))
 
     @contextmanager
-    def _one_thread(self, patience: Patience) -> Iterator[None]:
-        """Let threads that share the hold in one by one, so that the next finds what this one was granted."""
-        if self._thread_local:
-            yield
-            return
-        gate = self._own_gate()
-        if not any(gate.acquire(timeout=_for_threads(seconds)) for seconds in patience.tries()):
-            raise Timeout(self._lock_file, "another thread is waiting for it with the same object")
+    def _while_waiting(self, wait: AcquireWait) -> Iterator[Waiting]:
+        all_waiting: dict[int, Waiting] = vars(self).setdefault("_all_waiting", {})
+        key = id(self._hold_state())
+        waiting = all_waiting[key] = Waiting(self._lock_path, wait)
         try:
-            yield
+            yield waiting
+        except filelock.Timeout as error:
+            waiting.say_who_holds(error)
+            raise
         finally:
-            gate.release()
-
-
-def _for_threads(seconds: float | None) -> float:
-    return -1 if seconds is None else min(seconds, TIMEOUT_MAX)
-
-
-class UnixFileLock(BaseFileLock):
-    """The same."""
+            all_waiting.pop(key, None)
+            waiting.close()
 
 
 FileLock = UnixFileLock
 
 
-class SoftFileLock(BaseFileLock):
-    """The same, and what filelock's own reads from the lock file. It is not the file's existence that locks."""
+def lock_descriptor(fd: int, *, blocking: bool = True, poll_interval: float = 0.05) -> bool:
+    """filelock's own; who waits is woken in turn."""
+    if blocking is not True or not _is_interval(poll_interval):
+        return filelock.lock_descriptor(fd, blocking=blocking, poll_interval=poll_interval)
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process that holds the lock; None if none does."""
-        try:
-            status = place_of(self._lock_file).inspect()
-        except FileNotFoundError:
-            return None
-        return status.holders[0].pid if status.holders else None
+    def attempt() -> bool:
+        return filelock.lock_descriptor(fd, blocking=False)
 
-    @property
-    def is_lock_held_by_us(self) -> bool:
-        return self.pid == os.getpid()
-
-    def break_lock(self) -> None:
-        """Raise NotImplementedError if somebody holds the lock: whoever does is alive."""
-        if self.pid is not None:
-            raise NotImplementedError(
-                f"break_lock: pid {self.pid} lives and holds {self._lock_file!r}; end it, and the lock is free"
-            )
+    return attempt() or wait(awaited_at(fd), attempt, Patience(None, poll_interval))
 
 
-class StrictSoftFileLock(BaseFileLock):
-    """The same. There are no claims to look at or break; `pylock.inspect` shows who holds and who waits."""
+def unlock_descriptor(fd: int) -> None:
+    """filelock's own; the next in turn is woken, although the file stays open."""
+    filelock.unlock_descriptor(fd)
+    others_wait(os.fstat(fd))
+
+
+def _is_interval(seconds: object) -> bool:
+    """Whether filelock takes it; else it raises what it raises."""
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= TIMEOUT_MAX
+
+
+def _once(is_cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """Ask until the answer is yes, and not again after that."""
+    cancelled = False
+
+    def ask() -> bool:
+        nonlocal cancelled
+        cancelled = cancelled or bool(is_cancelled())
+        return cancelled
+
+    return ask

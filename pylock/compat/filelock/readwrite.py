@@ -1,191 +1,95 @@
-"""`ReadWriteLock` and its kinds: locks that many hold to read or one to write, for threads and for tasks."""
+"""`ReadWriteLock` and `AsyncReadWriteLock`: the real ones, woken in the order in which they came."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Self, TypedDict
-from weakref import WeakKeyDictionary
+import os
+from time import monotonic
+from typing import TYPE_CHECKING
 
-import pylock
-
-from .base import LockBase, State
-from .locks import AcquireReturnProxy
-from .patience import as_seconds, limit
-from .places import UNSET_MODE, AnyPath
-from .tasks import AsyncProxy, OfTasks
+from ..real import filelock
+from ..turns import Awaited, Patience, others_wait, wait
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from collections.abc import AsyncIterator, Iterator
-    from concurrent.futures import Executor
-    from typing import Unpack
+    import asyncio
+    from collections.abc import Callable
+    from concurrent import futures
+    from typing import Literal
+
+LOOK = 0.05
+"""Seconds between two looks at the database, for what the kernel does not tell."""
+INSIST_AFTER = 0.1
+"""Seconds after which a writer who is next keeps new readers out who do not wait in the queue."""
 
 
-class _Options(TypedDict, total=False):
-    blocking: bool
-    is_singleton: bool
+class ReadWriteLock(filelock.ReadWriteLock):
+    """filelock's own; who waits is woken in turn, so that a waiting writer is next, whatever readers come."""
 
-
-class _ReadWriteBase(LockBase):
-    """Each thread or task has a hold of its own and its levels."""
-
-    def __init__(
-        self, lock_file: AnyPath, timeout: float = -1, *, blocking: bool = True, is_singleton: bool = True
-    ) -> None:
-        super().__init__(lock_file, UNSET_MODE, is_singleton)
-        self.timeout = as_seconds(timeout)
-        self.blocking = blocking
-        self._settings = {"timeout": limit(self.timeout, blocking)}
-        self._states: WeakKeyDictionary[object, State] = WeakKeyDictionary()
-        self._is_closed = False
-
-    @property
-    def generation(self) -> int | None:
-        """The fencing token of the hold, which grows with every writer; None if not held here."""
-        hold = self._state_here().hold
-        return None if hold is None else hold.token
-
-    @property
-    def compromise(self) -> pylock.LockLost | None:
-        """How the hold was lost, if the file server gave it away or the file was removed."""
-        hold = self._state_here().hold
-        try:
-            if hold is not None:
-                hold.check()
-        except pylock.LockLost as error:
-            return error
-        return None
-
-    def release(self, *, force: bool = False) -> None:
-        """Go down one level of this thread or task, or all. Raises RuntimeError if there is none and not ``force``."""
-        if self._state_here().level:
-            self._leave(force)
-        elif not force:
-            raise RuntimeError(f"{self._lock_file!r} is not held here: there is nothing to release")
-
-    def close(self) -> None:
-        """Release what any thread or task holds through this object; it cannot be used any more."""
-        self._is_closed = True
-        self._retire()
-        self._let_all_go()
-
-    def _state_here(self) -> State:
-        return self._states.setdefault(self._scope(), State())
-
-    def _join(self, mode: str) -> bool:
-        """Go up one level, if this thread or task holds the lock. Raises RuntimeError if in the other mode."""
-        if self._is_closed:
-            raise RuntimeError(f"{self._lock_file!r} was closed; make another object")
-        state = self._state_here()
-        if state.hold is None:
-            return False
-        if state.hold.mode != mode:
-            raise RuntimeError(f"{self._lock_file!r} is held in mode {state.hold.mode} here; release it first")
-        state.counter += 1
-        return True
-
-
-class ReadWriteLock(_ReadWriteBase):
-    """A lock that many threads and processes hold to read, or one to write."""
-
-    @classmethod
-    def get_lock(cls, lock_file: AnyPath, timeout: float = -1, *, blocking: bool = True) -> Self:
-        return cls(lock_file, timeout, blocking=blocking)
-
-    def acquire_read(self, timeout: float | None = None, *, blocking: bool | None = None) -> AcquireReturnProxy[Self]:
-        return self._acquire("shared", timeout, blocking)
-
-    def acquire_write(self, timeout: float | None = None, *, blocking: bool | None = None) -> AcquireReturnProxy[Self]:
-        return self._acquire("exclusive", timeout, blocking)
-
-    @contextmanager
-    def read_lock(self, timeout: float | None = None, *, blocking: bool | None = None) -> Iterator[None]:
-        with self.acquire_read(timeout, blocking=blocking):
-            yield
-
-    @contextmanager
-    def write_lock(self, timeout: float | None = None, *, blocking: bool | None = None) -> Iterator[None]:
-        with self.acquire_write(timeout, blocking=blocking):
-            yield
-
-    def _acquire(self, mode: str, timeout: float | None, blocking: bool | None) -> AcquireReturnProxy[Self]:
-        if not self._join(mode):
-            self._take(self._holder(), mode, self._patience(timeout, blocking))
-        return AcquireReturnProxy(self)
-
-
-class SoftReadWriteLock(ReadWriteLock):
-    """The same. Nothing expires, so that intervals have no effect, and nobody calls back: ask ``compromise``."""
-
-    def __init__(
-        self, lock_file: AnyPath, timeout: float = -1, *, blocking: bool = True, is_singleton: bool = True,
-        **without_effect: object,
-    ) -> None:  # fmt: skip
-        super().__init__(lock_file, timeout, blocking=blocking, is_singleton=is_singleton)
-
-
-class AsyncAcquireReadWriteReturnProxy(AsyncProxy["AsyncReadWriteLock"]):
-    """What acquire_read and acquire_write return."""
-
-
-AsyncAcquireSoftReadWriteReturnProxy = AsyncAcquireReadWriteReturnProxy
-
-
-class AsyncReadWriteLock(OfTasks, _ReadWriteBase):
-    """`ReadWriteLock` for tasks. It waits on the running loop, without a thread: loop and executor are only kept."""
-
-    def __init__(
+    def _acquire(
         self,
-        lock_file: AnyPath,
-        timeout: float = -1,
+        mode: Literal["read", "write"],
+        timeout: float,
         *,
-        loop: AbstractEventLoop | None = None,
-        executor: Executor | None = None,
-        **options: Unpack[_Options],
+        blocking: bool,
+        holder: int | None = None,
+        cancel_check: Callable[[], bool] | None = None,
+    ) -> filelock.AcquireReturnProxy[ReadWriteLock]:
+        seconds = filelock._core.resolve_read_write_timeout(timeout, blocking=blocking)
+
+        def attempt(seconds: float = 0.0) -> filelock.AcquireReturnProxy[ReadWriteLock]:
+            return super(ReadWriteLock, self)._acquire(
+                mode, seconds, blocking=blocking, holder=holder, cancel_check=cancel_check
+            )
+
+        if not blocking or seconds == 0:
+            return attempt()
+        deadline = None if seconds < 0 else monotonic() + seconds
+        awaited = self._awaited()
+        if self._hold.level or not others_wait(awaited.status):
+            try:
+                return attempt()
+            except filelock.Timeout:
+                if cancel_check is not None and cancel_check():
+                    raise
+        return self._wait(awaited, attempt, Patience(deadline, LOOK, cancel_check), insists=mode == "write")
+
+    def _wait(
+        self,
+        awaited: Awaited,
+        attempt: Callable[..., filelock.AcquireReturnProxy[ReadWriteLock]],
+        patience: Patience,
+        insists: bool,
+    ) -> filelock.AcquireReturnProxy[ReadWriteLock]:
+        granted = []
+        began = monotonic()
+
+        def look() -> bool:
+            waited = monotonic() - began
+            seconds = waited / 2 if insists and waited > INSIST_AFTER else 0.0
+            left = patience.left()
+            try:
+                granted.append(attempt(seconds if left is None else min(seconds, left)))
+            except filelock.Timeout:
+                return False
+            return True
+
+        wait(awaited, look, patience)
+        if not granted:
+            raise filelock.Timeout(self.lock_file)
+        return granted[0]
+
+    def _awaited(self) -> Awaited:
+        path = os.fspath(self._canonical_path)
+        return Awaited(os.stat(path), (path,), path, noisy=True)
+
+
+class AsyncReadWriteLock(filelock.AsyncReadWriteLock):
+    """filelock's own over the `ReadWriteLock` here."""
+
+    def _bind(
+        self,
+        lock: filelock.ReadWriteLock,
+        loop: asyncio.AbstractEventLoop | None,
+        executor: futures.Executor | None,
     ) -> None:
-        super().__init__(lock_file, timeout, **options)
-        self.loop = loop
-        self.executor = executor
-
-    async def acquire_read(
-        self, timeout: float | None = None, *, blocking: bool | None = None
-    ) -> AsyncAcquireReadWriteReturnProxy:
-        return await self._acquire("shared", timeout, blocking)
-
-    async def acquire_write(
-        self, timeout: float | None = None, *, blocking: bool | None = None
-    ) -> AsyncAcquireReadWriteReturnProxy:
-        return await self._acquire("exclusive", timeout, blocking)
-
-    async def release(self, *, force: bool = False) -> None:  # type: ignore[override]
-        super().release(force=force)
-
-    @asynccontextmanager
-    async def read_lock(self, timeout: float | None = None, *, blocking: bool | None = None) -> AsyncIterator[None]:
-        async with await self.acquire_read(timeout, blocking=blocking):
-            yield
-
-    @asynccontextmanager
-    async def write_lock(self, timeout: float | None = None, *, blocking: bool | None = None) -> AsyncIterator[None]:
-        async with await self.acquire_write(timeout, blocking=blocking):
-            yield
-
-    async def close(self) -> None:  # type: ignore[override]
-        super().close()
-
-    async def _acquire(
-        self, mode: str, timeout: float | None, blocking: bool | None
-    ) -> AsyncAcquireReadWriteReturnProxy:
-        if not self._join(mode):
-            await self._take_async(self._holder(), mode, self._patience(timeout, blocking))
-        return AsyncAcquireReadWriteReturnProxy(self)
-
-
-class AsyncSoftReadWriteLock(AsyncReadWriteLock):
-    """`SoftReadWriteLock` for asyncio."""
-
-    def __init__(
-        self, lock_file: AnyPath, timeout: float = -1, *, blocking: bool = True, is_singleton: bool = True,
-        loop: AbstractEventLoop | None = None, executor: Executor | None = None, **without_effect: object,
-    ) -> None:  # fmt: skip
-        super().__init__(lock_file, timeout, blocking=blocking, is_singleton=is_singleton, loop=loop, executor=executor)
+        ours = ReadWriteLock(lock.lock_file, lock.timeout, blocking=lock.blocking, is_singleton=not self._owns_backend)
+        super()._bind(ours, loop, executor)

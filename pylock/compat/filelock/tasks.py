@@ -1,150 +1,46 @@
-"""`AsyncFileLock` and its kinds: exclusive locks for the tasks of asyncio. They wait on the running loop."""
+"""`AsyncFileLock`: the real one, whose tasks are woken in the order in which they came."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
-import pylock
-
-from .base import Holder, LockBase
-from .errors import Timeout
-from .locks import BaseFileLock, SoftFileLock, StrictSoftFileLock
-from .places import UNSET_MODE, AnyPath
+from ..real import filelock
+from ..turns import wait_async
+from .locks import UnixFileLock
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from asyncio import Lock as AsyncLock
-    from collections.abc import AsyncIterator, Callable
-    from concurrent.futures import Executor
-    from typing import Unpack
-
-    from .locks import KeywordOptions
-    from .patience import Patience
-    from .readwrite import AsyncReadWriteLock
-
-_LockT = TypeVar("_LockT", bound="BaseAsyncFileLock | AsyncReadWriteLock")
+    from collections.abc import Callable
 
 
-class AsyncProxy(Generic[_LockT]):
-    """What acquire returns: ``async with`` releases at the end of the block."""
+class AsyncUnixFileLock(UnixFileLock, filelock.asyncio.AsyncUnixFileLock):
+    """filelock's own `AsyncFileLock`; it waits on the running loop, and without a thread."""
 
-    def __init__(self, lock: _LockT) -> None:
-        self.lock = lock
-
-    async def __aenter__(self) -> _LockT:
-        return self.lock
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        with self.lock._beside(error):
-            await self.lock.release()
-
-
-class AsyncAcquireReturnProxy(AsyncProxy["BaseAsyncFileLock"]):
-    """The same."""
-
-
-class OfTasks(LockBase):
-    """How a task takes a lock: on the running loop, without a thread."""
-
-    def _scope(self) -> object:
-        from asyncio import current_task
-
-        return current_task()
-
-    async def _take_async(self, holder: Holder, mode: str, patience: Patience) -> None:
-        lock = holder.place.lock(mode, self._mode)
-        for seconds in patience.tries():
-            try:
-                return self._keep(lock, await lock.acquire_async(seconds), holder)
-            except pylock.LockTimeout as error:
-                refusal = error
-        raise Timeout(self._lock_file, str(refusal)) from refusal
-
-
-class BaseAsyncFileLock(OfTasks, BaseFileLock):
-    """`BaseFileLock` for asyncio. It waits on the running loop, without a thread: loop and executor are only kept."""
-
-    def __init__(
+    async def _async_poll_until_acquired(
         self,
-        lock_file: AnyPath,
-        timeout: float = -1,
-        mode: int = UNSET_MODE,
-        thread_local: bool = False,
         *,
-        loop: AbstractEventLoop | None = None,
-        run_in_executor: bool = True,
-        executor: Executor | None = None,
-        **options: Unpack[KeywordOptions],
+        blocking: bool,
+        cancel_check: Callable[[], bool] | None,
+        timeout: float,
+        poll_interval: float,
+        start_time: float,
     ) -> None:
-        super().__init__(lock_file, timeout, mode, thread_local, **options)
-        self._gates: WeakKeyDictionary[AbstractEventLoop, AsyncLock] = WeakKeyDictionary()
-        self.loop = loop
-        self.run_in_executor = run_in_executor
-        self.executor = executor
+        with self._while_waiting(
+            filelock.AcquireWait(blocking, cancel_check, timeout, poll_interval, start_time)
+        ) as waiting:
+            await super()._async_poll_until_acquired(
+                blocking=blocking, cancel_check=waiting.is_cancelled, timeout=timeout, poll_interval=poll_interval,
+                start_time=start_time,
+            )  # fmt: skip
 
-    async def acquire(  # type: ignore[override]
-        self,
-        timeout: float | None = None,
-        poll_interval: float | None = None,
-        *,
-        blocking: bool | None = None,
-        cancel_check: Callable[[], bool] | None = None,
-    ) -> AsyncAcquireReturnProxy:
-        interval = self.poll_interval if poll_interval is None else poll_interval
-        patience = self._patience(timeout, blocking, interval, cancel_check)
-        async with self._one_task(patience):
-            if not self._join():
-                await self._take_async(self._free_holder(patience), "exclusive", patience)
-        return AsyncAcquireReturnProxy(self)
+    async def _run_acquire_attempt(self) -> None:
+        waiting = self._waiting()
+        if waiting is not None and waiting.awaited is not None:
+            await wait_async(waiting.awaited, waiting.attempt, waiting.patience)
+        await super()._run_acquire_attempt()
 
-    async def release(self, force: bool = False) -> None:  # type: ignore[override]
-        super().release(force)
-
-    def __enter__(self) -> NoReturn:
-        raise NotImplementedError("use async with")
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        raise NotImplementedError("use async with")
-
-    async def __aenter__(self) -> Self:
-        await self.acquire()
-        return self
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        with self._beside(error):
-            await self.release()
-
-    @asynccontextmanager
-    async def _one_task(self, patience: Patience) -> AsyncIterator[None]:
-        """Let tasks in one by one, as `_one_thread` does threads."""
-        from asyncio import Lock, get_running_loop, timeout
-
-        gate = self._gates.setdefault(get_running_loop(), Lock())  # one of asyncio's locks serves one loop only
-        for seconds in patience.tries():
-            with suppress(TimeoutError):
-                async with timeout(seconds):
-                    await gate.acquire()
-                break
-        else:
-            raise Timeout(self._lock_file, "another task is waiting for it with the same object")
-        try:
-            yield
-        finally:
-            gate.release()
-
-
-class AsyncUnixFileLock(BaseAsyncFileLock):
-    """The same."""
+    def _poll_delay(self, poll_interval: float, attempt: int) -> float:
+        """Leave the wait to the next attempt, as nothing can be awaited here."""
+        return 0.0 if self._prepared() else filelock.UnixFileLock._poll_delay(self, poll_interval, attempt)
 
 
 AsyncFileLock = AsyncUnixFileLock
-
-
-class AsyncSoftFileLock(SoftFileLock, BaseAsyncFileLock):
-    """The same, with what `SoftFileLock` tells."""
-
-
-class AsyncStrictSoftFileLock(StrictSoftFileLock, BaseAsyncFileLock):
-    """The same."""

@@ -7,18 +7,12 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import environment
-from contender import Contender, waiting
-
-import pylock
-from pylock.compat import portalocker
 
 
 @pytest.fixture(params=["portalocker", "pylock.compat.portalocker"])
@@ -362,133 +356,16 @@ def test_file_half_written_is_removed(package: Any, path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-# With pylock's locks
+def test_settings_of_the_module_hold(package: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert package.Lock(path).timeout == package.utils.DEFAULT_TIMEOUT == 5
+    monkeypatch.setattr(package.utils, "DEFAULT_TIMEOUT", 0.25)
+    assert package.Lock(path).timeout == 0.25
+    monkeypatch.undo()
+    assert package.Lock(path).timeout == package.utils.DEFAULT_TIMEOUT == 5
 
 
-def test_lock_of_a_file_is_the_one_of_its_name(path: Path) -> None:
-    with portalocker.Lock(path):
-        assert [(state.name, state.path) for state in pylock.status()] == [("x", f"{path}.lock")]
-    with path.open() as fh:
-        portalocker.lock(fh, portalocker.LOCK_SH)
-        assert pylock.inspect("x").holders[0].mode == pylock.Mode.SHARED
-
-
-def test_other_process_is_excluded_named_and_forgotten_when_killed(path: Path, contenders: type[Contender]) -> None:
-    other = contenders()
-    other.acquire("x")
-    with pytest.raises(portalocker.AlreadyLocked, match=f"held by pid {other.pid} ") as caught:
-        portalocker.Lock(path, timeout=0.01).acquire()
-    assert caught.value.holder_pid == other.pid
-    assert isinstance(caught.value.__cause__, pylock.LockTimeout)
-    with portalocker.PidFileLock(path) as pid:
-        assert pid == other.pid, "although there is no pid in the file"
-    other.kill()
-    with portalocker.Lock(path, fail_when_locked=True):
-        assert contenders().acquire("x", timeout=0) == "LockTimeout"
-
-
-def test_waiters_stand_in_the_queue_and_are_served_in_order(path: Path, contenders: type[Contender]) -> None:
-    other, third = contenders(), contenders()
-    other.acquire("x")
-    with ThreadPoolExecutor(1) as pool:
-        waiter = pool.submit(portalocker.Lock(path, timeout=60).acquire)
-        waiting("x", 1)
-        third.start_acquiring("x")
-        other.release()
-        fh = waiter.result(20)
-    waiting("x", 1)
-    fh.close()
-    assert third.answer()
-
-
-def test_lock_that_blocks_waits_whatever_its_timeout(path: Path) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        with portalocker.Lock(path):
-            waiter = pool.submit(portalocker.Lock(path, flags=portalocker.LOCK_EX, fail_when_locked=True).acquire)
-            waiting("x", 1)
-        waiter.result(20).close()
-
-
-def test_file_is_written_before_the_lock_is_free(path: Path) -> None:
-    seen = []
-    taken = threading.Event()
-
-    def look() -> None:
-        with pylock.lock("x"):
-            seen.append(path.read_text())
-            taken.set()
-
-    with ThreadPoolExecutor(1) as pool:
-        with portalocker.Lock(path, "w") as fh:
-            looking = pool.submit(look)
-            waiting("x", 1)
-            fh.write("all of it")
-        looking.result(20)
-    assert seen == ["all of it"]
-
-
-def test_file_replaced_during_the_wait_is_the_one_that_is_opened(path: Path) -> None:
-    path.write_text("old")
-    with ThreadPoolExecutor(1) as pool:
-        with pylock.lock("x"):
-            waiter = pool.submit(portalocker.Lock(path, "r").acquire)
-            waiting("x", 1)
-            path.with_name("new").write_text("new")
-            path.with_name("new").replace(path)
-        with waiter.result(20) as fh:
-            assert fh.read() == "new"
-
-
-def test_semaphore_is_one_counted_lock(directory: Path) -> None:
-    with portalocker.NamedBoundedSemaphore(2, "pool", directory=str(directory)) as unit:
-        assert unit is not None
-        assert pylock.inspect("pool").definition.capacity == 2
-        assert pylock.inspect("pool").used == 1
-        with pytest.raises(portalocker.LockException, match="capacity"):
-            portalocker.NamedBoundedSemaphore(3, "pool", directory=str(directory)).acquire()
-
-
-def test_forked_child_does_not_hold(path: Path, directory: Path) -> None:
-    lock = portalocker.RLock(path, timeout=0)
-    temporary = portalocker.TemporaryFileLock(directory / "t")
-    semaphore = portalocker.NamedBoundedSemaphore(1, "pool", directory=str(directory), timeout=0)
-    lock.acquire()
-    temporary.acquire()
-    semaphore.acquire()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            temporary.release()
-            for inherited in (lock, semaphore):
-                with pytest.raises(portalocker.AlreadyLocked):
-                    inherited.acquire()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert (directory / "t").exists()
-    assert not is_free(portalocker, path)
-    lock.release()
-    temporary.release()
-    semaphore.release()
-
-
-def test_file_without_a_name_cannot_be_locked(path: Path) -> None:
-    with path.open("w") as fh:
-        path.unlink()
-        with pytest.raises(portalocker.LockException, match="no file that has one"):
-            portalocker.lock(fh, portalocker.LOCK_EX)
-
-
-def test_redis_is_not_served() -> None:
-    with pytest.raises(NotImplementedError, match="use Lock on a file"):
-        portalocker.RedisLock("channel")
-
-
-def test_every_public_name_of_portalocker_is_served() -> None:
-    original = pytest.importorskip("portalocker")
-    for name in {*original.__all__, *original.utils.__all__, *portalocker.__all__}:
-        assert hasattr(portalocker, name), name
-    for name in vars(original.exceptions):
-        if isinstance(getattr(original.exceptions, name), type):
-            assert issubclass(getattr(portalocker.exceptions, name), Exception), name
+def test_lock_of_a_semaphore_is_one_of_the_package(package: Any, directory: Path) -> None:
+    with package.NamedBoundedSemaphore(1, "x", directory=str(directory)) as lock:
+        assert isinstance(lock, package.Lock)
+        assert not package.NamedBoundedSemaphore(1, "x", directory=str(directory)).try_lock([directory / "x.00.lock"])
+    assert lock.fh is None

@@ -1,0 +1,80 @@
+"""Taking a lock through a descriptor that is lent: its owner, a script, goes on holding when this process has ended.
+
+The wait is that of any claim, on a descriptor of its own: place, ticket and bell end with this process, also if it is
+killed. Only the try goes through the lent one. The kernel keeps the lock for as long as any copy of that is open.
+"""
+
+from __future__ import annotations
+
+from errno import EBADF
+
+from .._errors import LockError, NotHeld
+from .._file.byterange import let_go
+from .._file.header import Gone, parse_line, read_head, read_header
+from .._file.lent import holds_locks, path_of, same_file
+from .._request import request_for
+from .agreement import learn
+from .attempt import PLAIN
+from .waiting import ring_next
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._request import Attempt, Grant, Request
+
+
+class Lent:
+    """Stands in for the try of a request: the same, but through the lent descriptor ``fd``."""
+
+    __slots__ = ("_attempt", "_fd")
+
+    def __init__(self, attempt: Attempt, fd: int) -> None:
+        self._attempt = attempt
+        self._fd = fd
+
+    def __call__(self, fd: int, request: Request, seat: int | None) -> Grant | None:
+        if not same_file(fd, self._fd):
+            raise LockError(
+                f'descriptor {self._fd} is not open on the lock file of "{request.name}", {request.path}, or that was'
+                " made anew meanwhile; open it and try again",
+                name=request.name,
+            )
+        learn(fd, request)  # so that nothing has to be agreed upon under the gate, which the lender could keep
+        try:
+            return self._attempt(self._fd, request, None)
+        except BaseException as error:
+            let_go(self._fd)
+            if isinstance(error, OSError) and error.errno == EBADF:
+                raise LockError(
+                    f"descriptor {self._fd} must be open for reading and writing, as by <> in a shell",
+                    name=request.name,
+                ) from None
+            raise
+
+
+def lend(request: Request, fd: int) -> None:
+    """From now on try for the lock through this descriptor. Raises LockError if it holds something already."""
+    if holds_locks(fd):
+        raise LockError(f"descriptor {fd} holds a lock already; let go of it first", name=request.name)
+    request.attempt = Lent(request.attempt, fd)
+
+
+def release_lent(fd: int) -> None:
+    """Let go of the lock that is held through the descriptor, and wake who waits next.
+
+    Raises NotHeld, BadLockFile; and OSError or LockError for what comes after, when it is free all the same.
+    """
+    path = path_of(fd)
+    if path is not None and not holds_locks(fd):
+        raise NotHeld(f"descriptor {fd} holds no lock")
+    head = read_head(fd)
+    try:
+        read_header(head, None, path or f"descriptor {fd}")
+    except Gone:
+        path = None
+    let_go(fd)
+    if path is not None:
+        name = str((parse_line(head) or {})["name"])
+        directory = path.rpartition("/")[0]
+        request = request_for(name, "exclusive", 1, None, 0, None, None, directory, True, None, PLAIN)
+        learn(fd, request)
+        ring_next(fd, request)

@@ -1,0 +1,372 @@
+"""Waiting for several locks at once, holding none: in the queue of each, until all are to be had together.
+
+It stands in each queue with seat, ticket and bell, and sleeps on all bells. Whenever one rings, and now and then for
+what no bell tells, it looks at all locks:
+
+    none is lacking     it takes them one after the other without waiting, and gives all back if one is refused
+    one is lacking      it claims its place in that queue, as who waits for that lock alone
+    several are         it yields everywhere: those behind it, and newcomers, pass
+
+Where it was rung and does not start it rings whoever comes next: a bell is a baton.
+
+Those who pass cannot go on doing so for ever. A *round* is over once all who held its locks when the round began have
+let go of them. After `ROUNDS` of these it *collects*: it takes the locks one by one in the order in which everybody
+does that, holding what it has, which ends as each single wait does. While one of its locks is closed no round ends,
+and nothing is collected.
+
+Invariants: a part that is taken has a grant and no ticket, any other has a ticket and no grant.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import ESTALE
+from time import monotonic
+
+from .. import _process as process
+from .._deadlock.blocks import blocks_around, leave_block, note_taken, refuse_deadlock
+from .._errors import LockError, NotHeld
+from .._file.bytemap import UNIT_COUNT, UNITS
+from .._file.byterange import find_all, let_go
+from .._file.header import Gone
+from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
+from .._file.lockfile import is_at, refresh
+from .._modes import EXCLUSIVE, NULL
+from .._queue.bells import Bell
+from .._queue.tickets import LEAVE_SEATS, Ticket, all_seats, leave_queue, take_seat
+from .._request import TOKEN_START
+from .agreement import learn
+from .attempt import LET_GO, might_be_had, put_record
+from .steps import LONG, Doubt, until_opened, watch_for
+from .waiting import SAFETY, SAFETY_BEHIND, note_of, ring_after, ring_next
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._deadlock.cycles import Watch
+    from .._queue.drivers import Steps
+    from .._request import Request
+    from .claim import Claim
+
+ROUNDS = 3
+"""How often all locks may have changed hands before others have to wait for who waits for several."""
+_SEAT_PAUSE = 0.005
+
+
+def steps_to_grants(claims: tuple[Claim, ...], timeout: float | None, waits_as_task: bool) -> Steps[Claim | None]:
+    """Wait until all are granted; once the timeout has passed, return a claim that was lacking."""
+    begun = monotonic()
+    deadline = None if timeout is None else begun + timeout
+    nested = [_is_nested(claim.request, waits_as_task) for claim in claims]
+    while True:
+        for claim in claims:
+            if claim.fd < 0:
+                claim.take(tries=False)
+            if claim.fd < 0 and not (yield from until_opened(claim, deadline, Doubt(claim.request.path))):
+                return claim
+            give_back(claim)
+        queued = monotonic()
+        try:
+            lacking = yield from _wait(claims, nested, deadline, waits_as_task)
+            if lacking is not None or monotonic() - queued < LONG or _all_are_there(claims):
+                return lacking
+        except Gone:
+            pass
+        except OSError as error:  # removed on another host
+            if error.errno != ESTALE:
+                raise
+        for claim in claims:
+            claim.close()
+            claim.grant = None
+
+
+def _is_nested(request: Request, waits_as_task: bool) -> bool:
+    """Whether the caller is inside this lock already, so that it passes the queue. Raises Deadlock."""
+    request.check_attainable()
+    around = blocks_around(request, waits_as_task)
+    refuse_deadlock(request, around)
+    return bool(around)
+
+
+def _all_are_there(claims: tuple[Claim, ...]) -> bool:
+    return all(is_at(claim.fd, claim.request.path) for claim in claims)
+
+
+def give_back(claim: Claim) -> None:
+    """Undo a grant that was not used, and wake who could not have the lock meanwhile; the file stays open."""
+    if claim.grant is None:
+        return
+    undo(claim)
+    let_go(claim.fd, LEAVE_SEATS)
+    ring_next(claim.fd, claim.request)
+
+
+def undo(claim: Claim) -> None:
+    """Undo a grant that was not used, but keep the seat."""
+    fd, request, grant = claim.fd, claim.request, claim.grant
+    assert grant is not None
+    claim.grant = None
+    try:
+        if request.kind.gives:
+            request.kind.take_back(fd, request, grant)
+    except (OSError, LockError):
+        pass  # what was given is lost, as with a holder that is killed
+    finally:
+        let_go(fd, LET_GO)
+
+
+def _wait(
+    claims: tuple[Claim, ...], nested: list[bool], deadline: float | None, waits_as_task: bool
+) -> Steps[Claim | None]:
+    mark = process.current()
+    parts: list[_Part] = []
+    waiter = _Waiter(parts, deadline)
+    lacking: Claim | None = claims[0]
+    try:
+        for claim, passes in zip(claims, nested, strict=True):
+            learn(claim.fd, claim.request)
+            while (seat := take_seat(claim.fd)) is None:  # somebody removes the file
+                if deadline is not None and monotonic() >= deadline:
+                    return claim
+                yield -1, _SEAT_PAUSE
+            part = _Part(claim, seat, passes, waits_as_task)
+            parts.append(part)
+            part.queue_up()
+        lacking = yield from waiter.turns()
+        return lacking
+    finally:
+        if not mark[0]:
+            raise NotHeld(f'this process was forked off while its parent waited for "{claims[0].request.name}"')
+        for part in parts:
+            part.leave(lacking is None)
+
+
+class _Part:
+    """One of the locks, and its waiter's place there."""
+
+    __slots__ = ("_at_start", "_waits_as_task", "bell", "claim", "fd", "nested", "request", "rung", "seat", "ticket",
+                 "watch")  # fmt: skip
+
+    ticket: Ticket
+    watch: Watch | None
+
+    def __init__(self, claim: Claim, seat: int, nested: bool, waits_as_task: bool) -> None:
+        self.claim = claim
+        self.fd = claim.fd
+        self.request = claim.request
+        self.seat = seat
+        self.nested = nested
+        self._waits_as_task = waits_as_task
+        self.bell = Bell(claim.request.path, seat)
+        self.rung = False
+        self._at_start: frozenset[bytes] = frozenset()
+        """The records of those who held it when the round began; empty once they have all let go."""
+
+    @property
+    def is_closed(self) -> bool:
+        return not self.request.terms.limit and self.request.mode is not NULL
+
+    def queue_up(self) -> None:
+        self.bell.hang(self.request.directory.file_mode)
+        self.sign()
+        self.ticket = Ticket(self.fd, self.request.mode.lane, self.request.priority, self.seat)
+        self.ticket.yield_place()
+
+    def sign(self) -> None:
+        """Write the record of a waiter, with what it holds by now."""
+        self.watch = watch_for(self.request, self._waits_as_task)
+        record = self.request.record(now(), None, note_of(self.request, self.nested, self.watch))
+        put_record(self.fd, self.request, record, self.request.slot_offset(seat_slot(self.seat)))
+
+    def learn(self) -> None:
+        terms = learn(self.fd, self.request)
+        if not terms.limit and self.request.directory.remote:
+            refresh(self.fd)
+            learn(self.fd, self.request)
+        self.request.check_attainable()
+
+    def is_to_be_had(self) -> bool:
+        """Whether it looks as if it could be taken now."""
+        first = self.nested or self.ticket.is_first(self.request.terms.fair)
+        return first and might_be_had(self.fd, self.request, self.seat)
+
+    def take(self) -> bool:
+        self.claim.grant = self.request.attempt(self.fd, self.request, self.seat)
+        return self.claim.grant is not None
+
+    def undo(self) -> None:
+        undo(self.claim)
+        if self.request.mode.seated:
+            self.sign()  # where the record of the holder was
+
+    def stand(self, claims_place: bool) -> None:
+        """Claim the place in the queue or yield it; who was kept waiting by us and is not any more is rung."""
+        if claims_place:
+            self.ticket.claim_place()
+            self.ticket.insist()
+        elif not self.ticket.yields:
+            self.ticket.yield_place()
+            self.rung = True
+
+    def pass_baton(self) -> None:
+        if self.rung:
+            self.rung = False
+            ring_after(self.fd, self.request, self.ticket.number)
+
+    def begin_round(self) -> None:
+        self._at_start = _holders(self.fd, self.request)
+
+    def has_moved(self) -> bool:
+        """Whether all who held the lock when the round began have let go; a closed one does not move."""
+        if self._at_start and self._at_start.isdisjoint(_holders(self.fd, self.request)):
+            self._at_start = frozenset()
+        return not self._at_start and not self.is_closed
+
+    def leave(self, granted: bool) -> None:
+        """As who waits for one lock leaves its queue."""
+        self.bell.take_down()
+        request = self.request
+        if granted:
+            leave_queue(self.fd, keep_seat=request.mode.seated)
+        else:
+            if self.claim.grant is not None:
+                undo(self.claim)
+            leave_block(self.claim)
+            let_go(self.fd)
+        if not (granted and (request.mode is EXCLUSIVE or request.passes_bell_late)):
+            ring_next(self.fd, request, request.mode if granted else None)
+
+
+class _Waiter:
+    """One who waits for several locks, from its first look to its grants."""
+
+    __slots__ = ("_behind", "_collects", "_deadline", "_parts", "_rounds")
+
+    def __init__(self, parts: list[_Part], deadline: float | None) -> None:
+        self._parts = parts
+        self._deadline = deadline
+        self._rounds = 0
+        self._collects = False
+        self._behind = iter(SAFETY_BEHIND)
+
+    def turns(self) -> Steps[Claim | None]:
+        """Look whenever a bell has rung; return None once all are taken, or a claim that is lacking when time is up."""
+        for part in self._parts:
+            part.begin_round()
+        while True:
+            for part in self._parts:
+                part.learn()
+            lacking = self._collect() if self._collects else self._take_all()
+            if not lacking:
+                return None
+            waiting = [part for part in self._parts if part.claim.grant is None]
+            alone = lacking[0] if len(lacking) == 1 and not lacking[0].is_closed else None
+            for part in waiting:
+                part.stand(part is alone)
+            for part in waiting:
+                if part is not alone:
+                    part.pass_baton()
+                part.rung = False
+            if not self._collects and self._is_passed_too_often(lacking):
+                self._collects = True
+                continue
+            seconds = self._pause(lacking)
+            if seconds is None:
+                return lacking[0].claim
+            yield tuple(part.bell.fd for part in waiting), seconds
+            for part in waiting:
+                part.rung = part.bell.silence()
+
+    def _take_all(self) -> list[_Part]:
+        """Take all of them, or none; return those that are lacking."""
+        lacking = [part for part in self._parts if not part.is_to_be_had()]
+        if lacking:
+            return lacking
+        taken: list[_Part] = []
+        for part in self._parts:
+            if not part.take():
+                for other in reversed(taken):
+                    other.undo()
+                    other.rung = True  # somebody may have come in vain meanwhile
+                return [part]
+            taken.append(part)
+        return []
+
+    def _collect(self) -> list[_Part]:
+        """Take them in the common order as far as they are to be had, and keep them; return the first that is not."""
+        if any(part.is_closed and part.claim.grant is None for part in self._parts):
+            self._stop_collecting()
+            return self._take_all()
+        for part in self._parts:
+            if part.claim.grant is None:
+                if not (part.is_to_be_had() and part.take()):
+                    return [part]
+                part.ticket.step_out()
+                note_taken(part.claim)  # who waits for the rest cannot let go of this
+                ring_next(part.fd, part.request, part.request.mode)
+                for other in self._parts:
+                    if other.claim.grant is None:
+                        other.sign()
+        for part in self._parts:
+            leave_block(part.claim)
+        return []
+
+    def _stop_collecting(self) -> None:
+        """Give all back: a closed lock is to stop nobody who does not use it."""
+        self._collects, self._rounds = False, 0
+        for part in self._parts:
+            if part.claim.grant is not None:
+                leave_block(part.claim)
+                undo(part.claim)
+                part.ticket.step_in()
+                part.ticket.yield_place()
+                part.rung = True
+        for part in self._parts:
+            part.sign()
+            part.begin_round()
+
+    def _is_passed_too_often(self, lacking: list[_Part]) -> bool:
+        if all(part.is_to_be_had() for part in lacking):
+            return False  # it is the clock that a timestamp waits for, and nobody
+        moved = [part.has_moved() for part in self._parts]  # each notes it by being asked
+        if all(moved):
+            self._rounds += 1
+            for part in self._parts:
+                part.begin_round()
+        return self._rounds >= ROUNDS and not any(part.is_closed for part in self._parts)
+
+    def _pause(self, lacking: list[_Part]) -> float | None:
+        """Seconds until the next look without a bell; None if time is up."""
+        if len(lacking) == 1 and lacking[0].ticket.is_first(lacking[0].request.terms.fair):
+            seconds = SAFETY
+        else:
+            seconds = next(self._behind, SAFETY_BEHIND[-1]) + lacking[0].seat % 16 * 0.01
+        for part in lacking:
+            seconds = part.request.kind.pause(seconds)
+        if self._deadline is not None:
+            left = self._deadline - monotonic()
+            if left <= 0:
+                return None
+            seconds = min(seconds, left)
+        for part in self._parts:
+            if part.watch is not None and part.claim.grant is None:
+                seconds = min(seconds, part.watch.look(part.request, part.fd, part.seat))
+        return seconds
+
+
+def _holders(fd: int, request: Request) -> frozenset[bytes]:
+    """The records of all who hold the lock: each grant has one that is like no other."""
+    return frozenset(
+        record
+        for slot in _slots_in_use(fd)
+        if (record := os.pread(fd, SLOT_SIZE, request.slot_offset(slot)))[TOKEN_START : TOKEN_START + 1].isdigit()
+    )
+
+
+def _slots_in_use(fd: int) -> set[int]:
+    slots = set()
+    for start, stop, is_written in find_all(fd, UNITS, UNITS + UNIT_COUNT):
+        if stop - start < UNIT_COUNT:
+            slots.add(unit_slot(start - UNITS))
+        elif is_written:
+            slots.add(0)
+    return slots | {seat_slot(seat) for seat in all_seats(fd)}

@@ -1,7 +1,0 @@
-#!python
-"""Installed as the command ``pylock``. Written by hand, because the script that installers generate imports re."""
-
-from . import console
-
-if __name__ == "__main__":
-    console()

@@ -1,0 +1,139 @@
+"""Locks in the middle of a script, which holds them by a descriptor of its own: path, take, release, held."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .. import _process as process
+from .._acquiring.lending import lend, release_lent
+from .._deadlock import lenders, nesting
+from .._errors import LockTimeout
+from .._file.byterange import let_go
+from .._file.descriptors import close
+from .._file.lockfile import open_file
+from .._file.texts import from_os
+from .._locks import Lock, lock
+from .._run.supervisor import die_of, raw
+from . import complain
+from .options import UsageError
+from .runner import BUSY, Struck, fill_standard_descriptors, refuse_lent, wait, wanted_lock
+from .settings import RunSettings, completed, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._queue.drivers import Steps
+    from .options import Values
+
+_FOR_RUN = frozenset(("create", "idle_lifespan"))
+"""What settings files may say of locks that scripts do not heed."""
+_STANDARD = 3
+"""Descriptors below are a program's own, for input and output."""
+
+
+def print_path(values: Values, operands: list[str]) -> int:
+    request = lock(_one_name(operands), directory=place(values).directory).request
+    close(open_file(request.path, request.directory))  # which gives it the mode that its directory asks for
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(request.path) + b"\n")
+    return 0
+
+
+def take(values: Values, operands: list[str]) -> int:
+    """Take the lock for the process that started this one; return the exit status."""
+    fd, name = _descriptor(values), _one_name(operands)
+    fill_standard_descriptors()
+    settings = RunSettings({key: value for key, value in completed(values).items() if key not in _FOR_RUN})
+    wanted = wanted_lock(settings, name)
+    assert isinstance(wanted, Lock)  # other kinds are asked for by options of run alone
+    try:
+        return _take(wanted, fd, settings, bool(values.get("token")))
+    except Struck as struck:
+        return die_of(struck.signal)
+
+
+def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> int:
+    script, request = os.getppid(), wanted.request
+    lend(request, fd)
+    nesting.refuse_deadlock(request)
+    process.speak_for(script)
+    request.command = process.command_line(script)
+    claim = wanted.new_claim()
+    try:
+        if not claim.take():
+            if settings.timeout != 0:
+                refuse_lent([request])
+            steps = wanted.steps(claim, settings.timeout, False, LockTimeout)
+            wait(_while_there(script, steps), [request], bool(settings.quiet))
+        assert claim.grant is not None
+        token = claim.grant[0]
+    except LockTimeout as error:
+        claim.give_up(error)
+        complain(str(error))
+        return BUSY if settings.busy_exit_code is None else settings.busy_exit_code
+    except BaseException as error:
+        let_go(fd)  # a signal may have come just after the grant
+        claim.give_up(error)
+        raise
+    claim.close()
+    if prints_token:
+        print(token)
+    if settings.verbose:
+        complain(f'descriptor {fd} holds "{request.name}", token {token}')
+    return 0
+
+
+def _while_there(script: int, steps: Steps[None]) -> Steps[None]:
+    """The same steps, left as by a hangup once the script has ended."""
+    try:
+        fd, seconds = next(steps)
+        while True:
+            rung = yield fd, seconds
+            if os.getppid() != script:
+                raise Struck(raw.SIGHUP)
+            fd, seconds = steps.send(rung)
+    except StopIteration:
+        return
+    finally:
+        steps.close()
+
+
+def release(values: Values, operands: list[str]) -> int:
+    if operands:
+        raise UsageError("release takes no operands; name the descriptor by --fd")
+    release_lent(_descriptor(values))
+    return 0
+
+
+def tell_if_held(values: Values, operands: list[str]) -> int:
+    from .._status import inspect
+
+    lenders.adopt()
+    state = inspect(_one_name(operands), place(values).directory)
+    present = {(holder.pid, holder.start) for holder in state.holders}
+    mine = (outer for outer in nesting.outer_holds() if (outer.pid, outer.start) in present)
+    return 0 if any(os.path.realpath(outer.path) == os.path.realpath(state.path) for outer in mine) else 1
+
+
+def _one_name(operands: list[str]) -> str:
+    if len(operands) != 1:
+        raise UsageError(f"needs one NAME, not {len(operands)}; of several locks each has a command of its own")
+    return from_os(operands[0])
+
+
+def _descriptor(values: Values) -> int:
+    """The descriptor that was named, which is open. Raises UsageError."""
+    if "fd" not in values:
+        raise UsageError("--fd is missing: the descriptor that the script has opened, as by exec 9<>FILE")
+    fd = int(values["fd"])
+    if fd >= _STANDARD and _is_open(fd):
+        return fd
+    raise UsageError(f'--fd={fd}: is not open; open one by exec {fd if fd >= _STANDARD else 9}<>"$(pylock path NAME)"')
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except (OSError, OverflowError):
+        return False
+    return True

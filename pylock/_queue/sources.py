@@ -1,0 +1,117 @@
+"""What wakes a waiter besides its own bell: the end of a process that it waits for, and the bell of who is before it.
+
+All of it is seen through one descriptor, that of an epoll (epoll(7)), as the bell alone is where nothing else is
+watched. A pidfd is readable once its process has ended (pidfd_open(2), Linux 5.3). What cannot be watched, such as a
+process of another host or pid namespace, is said to the caller, who then looks by itself now and then.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from .._file.descriptors import close, open_noted
+from .._process import start_time
+from .bells import BELL_FLAGS, Bell, bell_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Process = tuple[int, int]
+"""A pid of this host and namespace, and when it started, which tells it from a later one of the same number."""
+
+RUNG, OTHER_RUNG, ENDED = 1, 2, 4
+"""What may have happened, as bits."""
+_HAS_ALL = hasattr(select, "epoll") and hasattr(os, "pidfd_open")  # eventlet takes epoll away
+
+
+class Sources:
+    """What one waiter listens to. ``fd`` is readable when something has happened; `take` tells what."""
+
+    __slots__ = ("_bell", "_ends", "_epoll", "_others")
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._epoll: select.epoll | None = None
+        self._ends: dict[Process, int] = {}
+        self._others: dict[str, int] = {}
+
+    @property
+    def fd(self) -> int:
+        return self._bell.fd if self._epoll is None else self._epoll.fileno()
+
+    def take(self) -> int:
+        """Tell what has happened. An end, or a ring for somebody else, is told once."""
+        if self._epoll is None:
+            return RUNG
+        happened = 0
+        for fd, _ in self._epoll.poll(0):
+            if fd == self._bell.fd:
+                happened |= RUNG
+                continue
+            happened |= ENDED if fd in self._ends.values() else OTHER_RUNG
+            self._forget(fd)
+        return happened
+
+    def watch(self, processes: Iterable[Process | None], lock_path: str, seats: Iterable[int]) -> bool:
+        """Listen to the ends of these processes, and to the bells in these seats, and to no others.
+
+        False if one of them cannot be listened to; None stands for one that is not known.
+        """
+        if self._bell.fd < 0 or not _HAS_ALL:
+            return False
+        wanted = set(processes)
+        bells = {bell_path(lock_path, seat) for seat in seats}
+        for fd in [fd for key, fd in self._ends.items() if key not in wanted]:
+            self._forget(fd)
+        for fd in [fd for key, fd in self._others.items() if key not in bells]:
+            self._forget(fd)
+        try:
+            if self._epoll is None:
+                epoll = select.epoll()
+                epoll.register(self._bell.fd, select.EPOLLIN)
+                self._epoll = epoll
+            for bell in bells:
+                self._watch_bell(bell)
+            return all(self._watch_end(each) for each in wanted)
+        except OSError:  # no descriptors left, or a kernel or sandbox without these calls
+            return False
+
+    def _watch_end(self, process: Process | None) -> bool:
+        if process is None:
+            return False
+        if process[0] != os.getpid() and process not in self._ends:
+            self._listen(fd := os.pidfd_open(process[0]))
+            self._ends[process] = fd
+            if start_time(process[0]) != process[1]:  # another process has the number by now
+                self._forget(fd)
+                return False
+        return True
+
+    def _watch_bell(self, path: str) -> None:
+        if path not in self._others:
+            self._listen(fd := open_noted(path, BELL_FLAGS, mark=False))
+            self._others[path] = fd
+
+    def _listen(self, fd: int) -> None:
+        assert self._epoll is not None
+        try:
+            self._epoll.register(fd, select.EPOLLIN)
+        except BaseException:
+            close(fd)
+            raise
+
+    def _forget(self, fd: int) -> None:
+        """Closing takes it out of the epoll too, as nobody else has it."""
+        self._ends = {key: each for key, each in self._ends.items() if each != fd}
+        self._others = {key: each for key, each in self._others.items() if each != fd}
+        close(fd)
+
+    def close(self) -> None:
+        for fd in (*self._ends.values(), *self._others.values()):
+            close(fd)
+        self._ends, self._others = {}, {}
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None

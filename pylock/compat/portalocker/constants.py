@@ -1,0 +1,3 @@
+"""The submodule of that name of portalocker, for type checkers; programs get portalocker's own."""
+
+from portalocker.constants import *

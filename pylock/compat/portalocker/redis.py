@@ -1,0 +1,3 @@
+"""The submodule of that name of portalocker."""
+
+from portalocker.redis import *

@@ -1,0 +1,162 @@
+"""What a hold says is never more than the kernel has: at every line of a conversion, for every exception and error."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from contender import until
+
+import pylock
+from pylock._acquiring import attempt, conversion
+from pylock._file import byterange
+from pylock._modes import ALL, rule_of
+from pylock._queue import tickets
+
+CODES = [rule.code for rule in ALL]
+PAIRS = list(itertools.permutations(CODES, 2))
+every_pair = pytest.mark.parametrize(("before", "after"), PAIRS)
+TRACED = {module.__file__ for module in (conversion, attempt, byterange, tickets)}
+
+
+class Struck(Exception):
+    pass
+
+
+def lets_in() -> set[str]:
+    """The modes that somebody else can have."""
+    found = set()
+    for code in CODES:
+        try:
+            pylock.lock("x", code).acquire_nowait().release()
+            found.add(code)
+        except pylock.WouldBlock:
+            pass
+    return found
+
+
+def said_to_let_in(hold: pylock.Hold) -> set[str]:
+    return {code for code in CODES if code in rule_of(hold.mode).compatible}
+
+
+def assert_as_it_was_or_as_asked_for(hold: pylock.Hold, before: str, after: str) -> None:
+    assert hold.mode.code in (before, after)
+    assert lets_in() == said_to_let_in(hold)
+    hold.check()
+    hold.release()
+    for code in CODES:  # and nothing is left of it
+        pylock.lock("x", code).acquire_nowait().release()
+
+
+def strike_at(place: int) -> Callable[[FrameType, str, Any], Any]:
+    """What, as a trace function, raises at the line with that number, counted over the modules that change bytes."""
+    seen = itertools.count()
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        if event == "line" and next(seen) == place:
+            raise Struck
+        return trace
+
+    return trace
+
+
+@every_pair
+def test_exception_at_every_line(before: str, after: str) -> None:
+    """As a signal handler raises it."""
+    for place in itertools.count():
+        hold = pylock.lock("x", before).acquire()
+        sys.settrace(strike_at(place))
+        try:
+            hold.convert(after)
+            break
+        except Struck:
+            pass
+        finally:
+            sys.settrace(None)
+        assert_as_it_was_or_as_asked_for(hold, before, after)
+    assert place > 10
+    assert_as_it_was_or_as_asked_for(hold, before, after)
+
+
+class Failing:
+    """In place of a system call: it fails at one call, or from that on."""
+
+    def __init__(self, real: Callable[..., Any], place: int, code: int, for_ever: bool) -> None:
+        self._real, self._place, self._code, self._for_ever = real, place, code, for_ever
+        self.calls = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.calls += 1
+        if self.calls - 1 == self._place or (self._for_ever and self.calls > self._place):
+            raise OSError(self._code, os.strerror(self._code))
+        return self._real(*arguments)
+
+
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOLCK])
+@every_pair
+def test_error_at_every_call(
+    before: str, after: str, code: int, for_ever: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((byterange, "fcntl"), (attempt, "pwrite"), (os, "pread")):
+        real = getattr(module, name)
+        for place in itertools.count():
+            hold = pylock.lock("x", before).acquire()
+            failing = Failing(real, place, code, for_ever)
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, failing)
+                try:
+                    hold.convert(after)
+                except (OSError, pylock.LockError):
+                    pass
+            if not for_ever:
+                assert hold.mode.code in (before, after)
+            assert lets_in() <= said_to_let_in(hold)
+            hold.release()
+            if failing.calls <= place:
+                break
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(a, b) for a, b in PAIRS if rule_of(a).compatible > rule_of(b).compatible]
+)
+def test_exception_while_a_conversion_waits(before: str, after: str, directory: Path) -> None:
+    """By a real signal, once it stands in the queue."""
+    blocks = next((code for code in CODES if code in rule_of(before).compatible - rule_of(after).compatible), None)
+    assert blocks is not None
+    hold, other = pylock.lock("x", before).acquire(), pylock.lock("x", blocks).acquire()
+
+    def raise_it(number: int, frame: object) -> None:
+        raise Struck
+
+    previous = signal.signal(signal.SIGUSR1, raise_it)
+    main = threading.get_ident()
+
+    def strike() -> None:
+        until(lambda: pylock.inspect("x").waiters)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    try:
+        with pytest.raises(Struck):
+            hold.convert(after)
+    finally:
+        striker.join()
+        signal.signal(signal.SIGUSR1, previous)
+    assert hold.mode.code == before
+    other.release()
+    assert_as_it_was_or_as_asked_for(hold, before, before)
+    assert not pylock.inspect("x").waiters
+    assert os.listdir(directory) == ["x.lock"]

@@ -1,0 +1,168 @@
+"""A full disk: who frees it needs a lock, too. A plain one needs no byte and no inode more; what does says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from command import environment
+from command import pylock as command
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
+    reason="mounts a small file system, in a namespace of its own",
+)
+
+HEAD = """
+import os, subprocess, sys, threading, time
+import pylock
+place = os.environ["PYLOCK_DIR"]
+def mount(options):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
+def fill():
+    with open(place + "/fill", "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096) == 4096: pass
+        except OSError:
+            pass
+def told(act):
+    try:
+        act()
+    except (OSError, pylock.LockError) as error:
+        return f"{type(error).__name__} {getattr(error, 'errno', None)}"
+    return "done"
+def take_turns(lock, count):
+    order, hold = [], lock.acquire()
+    def wait(number):
+        with pylock.lock(hold.name, str(hold.mode), timeout=20):
+            order.append(number)
+    threads = []
+    for number in range(count):
+        threads.append(threading.Thread(target=wait, args=(number,)))
+        threads[-1].start()
+        while len(pylock.inspect(hold.name).waiters) <= number: time.sleep(0.001)
+    hold.release()
+    for thread in threads: thread.join()
+    return order
+"""
+
+
+def in_namespace(program: str) -> list[str]:
+    done = subprocess.run(
+        ["unshare", "-m", sys.executable, "-c", HEAD + textwrap.dedent(program)], env=environment(),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout.splitlines()
+
+
+@needs_root
+@pytest.mark.parametrize("known", [False, True], ids=["new", "used before"])
+@pytest.mark.parametrize(
+    "mode", ["exclusive", "shared", "null", "concurrent_read", "concurrent_write", "protected_write"]
+)
+def test_plain_lock_is_had_on_a_full_disk(mode: str, known: bool) -> None:
+    said = in_namespace(f"""
+        mount("size=64k")
+        if {known}:
+            with pylock.lock("x", {mode!r}): pass
+        fill()
+        tokens = []
+        for _ in range(3):
+            with pylock.lock("x", {mode!r}) as hold:
+                hold.check()
+                tokens.append(hold.token)
+        print(tokens == sorted(tokens), len(set(tokens)) == 3 or not hold.mode.code in ("EX", "PW"))
+        hold = pylock.lock("x", {mode!r}).acquire()
+        print(told(lambda: pylock.lock("x").acquire(0.02).release()))
+        print(told(lambda: pylock.lock("x").acquire_nowait().release()))
+        hold.release()
+        with pylock.all_of(pylock.lock("x", {mode!r}), pylock.lock("y")): pass
+        print(pylock.run(["true"], "x").exit_code)
+    """)
+    free = mode == "null"
+    assert said == ["True True", "done" if free else "LockTimeout None", "done" if free else "WouldBlock None", "0"]
+
+
+@needs_root
+@pytest.mark.parametrize("options", ["size=64k", "nr_inodes=3"], ids=["no block", "no inode"])
+def test_many_wait_on_a_full_disk_and_take_turns(options: str) -> None:
+    """Without an inode there is no bell: each looks by itself."""
+    said = in_namespace(f"""
+        mount({options!r})
+        with pylock.lock("x"): pass
+        if "size" in {options!r}:
+            fill()
+        else:
+            with pylock.lock("y"): pass
+            print(told(lambda: pylock.lock("z").acquire().release()))
+        print(sorted(take_turns(pylock.lock("x"), 5)))
+        print([name for name in os.listdir(place) if name.startswith("x.lock.")])
+    """)
+    assert said[-2:] == ["[0, 1, 2, 3, 4]", "[]"]
+    assert said[:-2] == ([] if "size" in options else ["OSError 28"])
+
+
+@needs_root
+def test_what_needs_the_disk_says_so_and_changes_nothing() -> None:
+    said = in_namespace("""
+        mount("size=64k")
+        with pylock.sequence("s") as hold: print(hold.value)
+        with pylock.lock("known", "shared", capacity=3): pass
+        fill()
+        print(told(lambda: pylock.define("new", capacity=3)))
+        print(told(lambda: pylock.lock("other", "shared", capacity=2).acquire().release()))
+        print(told(lambda: pylock.sequence("t").acquire().release()))
+        print(told(lambda: pylock.lock("known", "shared", capacity=3).acquire().release()))
+        print(pylock.inspect("new").definition.given_capacity, pylock.inspect("known").definition.capacity)
+        with pylock.lock("new"): pass
+        os.unlink(place + "/fill")
+        print(told(lambda: pylock.define("new", capacity=3)), pylock.inspect("new").definition.capacity)
+        with pylock.sequence("s") as hold: print(hold.value)
+        with pylock.sequence("t") as hold: print(hold.value)
+        with pylock.lock("other", "shared", capacity=2): pass
+    """)
+    full = "OSError 28"
+    assert said == ["1", full, full, full, "done", "None 3", "done 3", "2", "1"]
+
+
+@needs_root
+def test_command_that_frees_the_disk_runs() -> None:
+    said = in_namespace("""
+        mount("size=8k")
+        fill()
+        words = [sys.executable, "-m", "pylock", "run", "cleanup", "--", "rm", place + "/fill"]
+        print(subprocess.run(words).returncode, os.listdir(place))
+        print(subprocess.run([*words[:5], "--", "true"]).returncode)
+    """)
+    assert said == ["0 ['cleanup.lock']", "0"]
+
+
+@pytest.mark.parametrize("mode", ["exclusive", "shared", "concurrent_read"])
+def test_limit_of_file_sizes_keeps_nobody_out(mode: str) -> None:
+    """Python ignores SIGXFSZ, so that a write beyond it is EFBIG."""
+    program = f"""
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        for _ in range(2):
+            with pylock.lock("x", {mode!r}) as hold: hold.check()
+        hold = pylock.lock("x", {mode!r}).acquire()
+        print(told(lambda: pylock.lock("x").acquire(0.02)))
+        print(told(lambda: pylock.define("x", capacity=3)))
+        print(os.stat(place + "/x.lock").st_size)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + textwrap.dedent(program)], env=environment(), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.split("\n") == ["LockTimeout None", "OSError 27", "0", ""], done.stderr
+
+
+def test_command_under_a_limit_of_file_sizes_runs() -> None:
+    script = f"ulimit -f 0; exec {sys.executable} -m pylock run x -- sh -c 'echo ran; exit 3'"
+    done = subprocess.run(["bash", "-c", script], env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "ran\n"), done.stderr
+    assert command("run", "-t", "0", "x", "--", "true").returncode == 0

@@ -1,0 +1,227 @@
+"""Who waits for several locks holds none of them: who passes whom, how long at most, and what it costs."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from command import Running
+from contender import Contender, until, waiting
+
+import pylock
+from pylock._acquiring import together
+from pylock._acquiring import waiting as waiting_room
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(110) as pool:
+        yield pool
+
+
+def all_of(names: str, **options: Any) -> Any:
+    return pylock.all_of(*(pylock.lock(name, **options) for name in names))
+
+
+def wait_for(executor: ThreadPoolExecutor, names: str, **options: Any) -> Future[Any]:
+    """Begin to wait for all of the locks; return once it stands in the queue of each."""
+    before = {name: len(pylock.inspect(name).waiters) for name in names}
+    future = executor.submit(all_of(names, **options).acquire, 30)
+    for name, count in before.items():
+        waiting(name, count + 1)
+    return future
+
+
+@pytest.mark.parametrize("busy", ["a", "b", "c"])
+def test_who_waits_for_several_locks_keeps_nobody_from_those_that_are_free(
+    executor: ThreadPoolExecutor, busy: str
+) -> None:
+    holder = pylock.lock(busy).acquire()
+    job = wait_for(executor, "abc")
+    for name in set("abc") - {busy}:
+        pylock.lock(name).acquire_nowait().release()
+    holder.release()
+    job.result(10).release()
+
+
+@pytest.mark.parametrize("policy", ["fair", "shared-first"])
+@pytest.mark.parametrize("closed", ["a", "b"])
+def test_a_closed_lock_stops_only_those_who_use_it(executor: ThreadPoolExecutor, closed: str, policy: str) -> None:
+    free = ({"a", "b"} - {closed}).pop()
+    for name in "ab":
+        pylock.define(name, capacity=0 if name == closed else None, policy=policy)
+    job = wait_for(executor, "ab")
+    for _ in range(together.ROUNDS + 2):  # as often as they like
+        first = pylock.lock(free).acquire_nowait()
+        second = executor.submit(pylock.lock(free).acquire, 10)
+        waiting(free, 2)
+        first.release()
+        second.result(10).release()
+    assert not job.done()
+    pylock.define(closed, capacity=pylock.UNLIMITED)
+    job.result(10).release()
+
+
+def test_bells_pass_on_from_who_cannot_use_the_lock(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks by itself here, so that only a bell can wake."""
+    for room in (waiting_room, together):
+        monkeypatch.setattr(room, "SAFETY", 60.0)
+        monkeypatch.setattr(room, "SAFETY_BEHIND", (60.0,))
+    a, b = pylock.lock("a").acquire(), pylock.lock("b").acquire()
+    jobs = [wait_for(executor, "ab") for _ in range(3)]
+    single = executor.submit(pylock.lock("a").acquire, 30)
+    waiting("a", 4)
+    a.release()
+    got = single.result(5)
+    b.release()
+    assert not any(job.done() for job in jobs)
+    got.release()
+    for job in jobs:
+        job.result(5).release()
+
+
+def test_waiting_costs_a_few_looks_a_second(executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    look = together._Waiter._take_all
+    monkeypatch.setattr(together._Waiter, "_take_all", lambda waiter: looks.append(waiter) or look(waiter))
+    holder = pylock.lock("b").acquire()
+    with pytest.raises(pylock.LockTimeout):
+        all_of("abc").acquire(0.5)
+    assert 1 <= len(looks) <= 8
+    holder.release()
+
+
+def test_status_shows_it_as_a_waiter_of_each(contenders: type[Contender]) -> None:
+    contender = contenders()
+    contender.acquire("b")
+    job = Running("run", "a", "--with=b", "--with=c", "--", "true")
+    for name in "abc":
+        waiting(name, 1)
+    assert [pylock.inspect(name).waiters[0].pid for name in "abc"] == [job.pid] * 3
+    assert [len(pylock.inspect(name).holders) for name in "abc"] == [0, 1, 0]
+    contender.release()
+    assert job.end()[0] == 0
+
+
+def test_nobody_passes_for_ever(executor: ThreadPoolExecutor) -> None:
+    """Of two locks one is always held: after as many rounds as is said the job collects them."""
+
+    def has(name: str) -> bool:
+        return job.done() or any(holder.reason == "job" for holder in pylock.inspect(name).holders)
+
+    held = {name: pylock.lock(name).acquire() for name in "ab"}
+    job = wait_for(executor, "ab", reason="job")
+    behind, passed = [], 0
+    while not job.done():
+        for name in "ab":
+            if has(name):
+                continue
+            following = executor.submit(pylock.lock(name).acquire, 30)
+            waiting(name, 2)
+            held.pop(name).release()
+            until(lambda following=following, name=name: following.done() or has(name))
+            if following.done():
+                held[name] = following.result()
+                passed += 1
+            else:
+                behind.append(following)
+    job.result().release()
+    assert 0 < passed <= 2 * (together.ROUNDS + 1)
+    for hold in [*held.values(), *(each.result(10) for each in behind)]:
+        hold.release()
+
+
+def test_readers_that_overlap_for_ever_do_not_keep_it_out(executor: ThreadPoolExecutor) -> None:
+    """It insists where it lacks one lock only, as who waits for that one alone."""
+    reader = pylock.lock("a", "shared", policy="fair").acquire()
+    job = wait_for(executor, "ab", policy="fair")
+    until(lambda: not is_granted(pylock.lock("a", "shared", policy="fair")))
+    reader.release()
+    job.result(10).release()
+
+
+def is_granted(lock: Any) -> bool:
+    try:
+        lock.acquire_nowait().release()
+    except pylock.WouldBlock:
+        return False
+    return True
+
+
+def test_a_hundred_jobs_with_overlapping_pairs_all_come_to_an_end(executor: ThreadPoolExecutor) -> None:
+    """Beside them each lock is taken by single ones without a pause, as long as there are jobs."""
+    names = "abcde"
+    inside = dict.fromkeys(names, 0)
+    over = threading.Event()
+
+    def job(seed: int) -> None:
+        pair = "".join(random.Random(seed).sample(names, 2))
+        with all_of(pair).acquire(60):
+            for name in pair:
+                inside[name] += 1
+                assert inside[name] == 1
+            for name in pair:
+                inside[name] -= 1
+
+    def hammer(name: str) -> None:
+        while not over.is_set():
+            with pylock.lock(name):
+                assert inside[name] == 0
+
+    hammers = [executor.submit(hammer, name) for name in names]
+    jobs = [executor.submit(job, seed) for seed in range(100)]
+    try:
+        for each in jobs:
+            each.result(60)
+    finally:
+        over.set()
+    for each in hammers:
+        each.result(60)
+
+
+def test_closing_one_takes_back_what_was_collected(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "ROUNDS", 0)
+    holder = pylock.lock("b").acquire()
+    job = executor.submit(all_of("ab").acquire, 30)
+    until(lambda: pylock.inspect("a").holders)
+    pylock.define("b", capacity=0)
+    until(lambda: not pylock.inspect("a").holders)
+    waiting("a", 1)
+    pylock.lock("a").acquire_nowait().release()
+    pylock.define("b", capacity=pylock.UNLIMITED)
+    holder.release()
+    job.result(10).release()
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+def test_a_try_in_vain_loses_no_number(executor: ThreadPoolExecutor, transactional: bool) -> None:
+    """Two sequences: where the second is not to be had the number of the first goes back."""
+
+    def numbers(name: str) -> pylock.Sequence:
+        return pylock.sequence(name, transactional=transactional)
+
+    busy = numbers("t").acquire()
+    for timeout in (0, 0.02):
+        with pytest.raises(pylock.LockTimeout):
+            pylock.all_of(numbers("s"), numbers("t")).acquire(timeout)
+    busy.release()
+    with pylock.all_of(numbers("s"), numbers("t")) as holds:
+        assert [hold.value for hold in holds.holds] == [1, 2]
+
+
+def test_a_killed_job_leaves_every_queue(contenders: type[Contender]) -> None:
+    holder = pylock.lock("b").acquire()
+    job = Running("run", "a", "--with=b", "--", "true")
+    for name in "ab":
+        waiting(name, 1)
+    job.close()
+    assert [pylock.inspect(name).waiters for name in "ab"] == [(), ()]
+    holder.release()
