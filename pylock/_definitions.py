@@ -10,10 +10,11 @@ from ._acquiring.attempt import PLAIN
 from ._acquiring.waiting import ring_next
 from ._errors import DefinitionMismatch, LockError, explained
 from ._file.byterange import let_go
-from ._file.closing import note_closing
+from ._file.closing import note_closing, note_settings, settings_fields
 from ._file.descriptors import drop
+from ._file.directories import resolve
 from ._file.header import Definition, Gone, is_blank, put_header, read_head, read_header
-from ._file.layout import KINDS, LIFE_SLOT, LOCK, NO_ROOM, POOL, SLOT_SIZE, now, slots_start
+from ._file.layout import KINDS, LIFE_SLOT, LOCK, NO_ROOM, POOL, SLOT_SIZE, file_name, now, slots_start
 from ._file.lockfile import open_file, take_gate
 from ._file.removal import finish_removal
 from ._kinds.pools import check_elements, rearranged
@@ -21,7 +22,7 @@ from ._request import Request, Terms, check_capacity, check_policy, make_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
 
 
@@ -80,11 +81,39 @@ def define(
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     change = _Change(capacity, policy, None if elements is None else check_elements(elements), kind)
+    return _changed(name, directory, lambda fd, request: _define(fd, request, change, reason))
+
+
+def settle(
+    name: str, settings: Mapping[str, object], where: str, directory: str | PathLike[str] | None, *, makes: bool
+) -> tuple[Definition, Definition] | None:
+    """Let the lock be as the settings files say, in the words of `define`, if they say something else than last time.
+
+    Return what held before and what holds now, if that differs. What `define` said goes on counting until the settings
+    change, and a closed lock stays closed. ``makes``: a lock that nobody has used yet is made, a plain one.
+    Raises as `define`; DefinitionMismatch, naming the place ``where``, if a program asked for something else.
+    """
+    path = os.path.join(resolve(directory).path, file_name(name))
+    before = Definition()
+
+    def work(fd: int, request: Request) -> Definition:
+        nonlocal before
+        before, after = _settle(fd, request, settings, where, makes)
+        return after
+
+    after = _changed(name, directory, work) if makes or os.path.exists(path) else before
+    return None if (before.capacity, before.policy) == (after.capacity, after.policy) else (before, after)
+
+
+def _changed(
+    name: str, directory: str | PathLike[str] | None, work: Callable[[int, Request], Definition]
+) -> Definition:
+    """Open the lock file, do the work, wake who may go on, and see to it that it is on the disk."""
     request = make_request(name, "exclusive", directory=directory, kind=PLAIN)
     for _ in range(1000):
         fd = open_file(request.path, request.directory)
         try:
-            definition = _define(fd, request, change, reason)
+            definition = work(fd, request)
             ring_next(fd, request)
             os.fsync(fd)
             return definition
@@ -99,12 +128,7 @@ def define(
 
 
 def _define(fd: int, request: Request, change: _Change, reason: str | None) -> Definition:
-    if not take_gate(fd):
-        raise LockError(
-            f'"{request.name}" cannot be defined now: a process that does not go on stands in its gate; look for a'
-            " stopped one",
-            name=request.name,
-        )
+    _enter_gate(fd, request)
     try:
         head = read_head(fd)
         blank = is_blank(head)
@@ -118,11 +142,68 @@ def _define(fd: int, request: Request, change: _Change, reason: str | None) -> D
         let_go(fd)  # the gate, and units of a pool that changed hands
 
 
+def _enter_gate(fd: int, request: Request) -> None:
+    if not take_gate(fd):
+        raise LockError(
+            f'"{request.name}" cannot be defined now: a process that does not go on stands in its gate; look for a'
+            " stopped one",
+            name=request.name,
+        )
+
+
 def _note_who_closed(fd: int, start: int, definition: Definition, reason: str | None) -> None:
     """Keep who closed the lock, for as long as it is closed, and as far as the disk has room."""
     me = process.identity()
     who = None if definition.capacity else {"uid": me.uid, "host": me.host, "since": now(), "reason": reason}
-    line = note_closing(fd, start, who)
+    _put_life(fd, start, note_closing(fd, start, who))
+
+
+def _settle(
+    fd: int, request: Request, settings: Mapping[str, object], where: str, makes: bool
+) -> tuple[Definition, Definition]:
+    """Return what held before and what holds from now on."""
+    _enter_gate(fd, request)
+    try:
+        head = read_head(fd)
+        if is_blank(head) and not makes:
+            return Definition(), Definition()
+        old = Definition() if is_blank(head) else read_header(head, request.name, request.path)
+        start = slots_start(request.name, old.kind)
+        known = settings_fields(fd, start)
+        new = old
+        if known != settings and old.capacity:
+            wanted = Definition(
+                settings.get("capacity", old.given_capacity), settings.get("policy", old.given_policy),  # type: ignore[arg-type]
+                True, old.kind, old.places, old.leaving,
+            )  # fmt: skip
+            if is_blank(head):
+                old = new = Definition(wanted.given_capacity, wanted.given_policy)
+                request.terms = Terms(put_header(fd, request.path, request.name, new), new)
+            elif known is not None:
+                new = wanted
+                request.terms = Terms(put_header(fd, request.path, request.name, new), new)
+            elif not old.defined:
+                _refuse_contradiction(request, old, wanted, where)
+            _put_life(fd, start, note_settings(fd, start, settings))
+        return old, new
+    finally:
+        let_go(fd)
+
+
+def _refuse_contradiction(request: Request, old: Definition, wanted: Definition, where: str) -> None:
+    """Raise DefinitionMismatch if the lock has been defined otherwise by a program that asked for it."""
+    for what in ("capacity", "policy"):
+        given, said = getattr(old, f"given_{what}"), getattr(wanted, f"given_{what}")
+        if given is not None and given != said:
+            raise DefinitionMismatch(
+                f'"{request.name}" has {what} {given}, as a program asked for it ({request.path}), and {said} in'
+                f' [locks."{request.name}"] of {where}; change one of them, or say which by "pylock set"',
+                name=request.name,
+            )
+
+
+def _put_life(fd: int, start: int, line: bytes | None) -> None:
+    """Write the slot of the life, as far as the disk has room."""
     try:
         if line is not None:
             os.pwrite(fd, line, start + LIFE_SLOT * SLOT_SIZE)

@@ -16,7 +16,7 @@ from ._enums import Mode
 from ._errors import BadLockFile, harmless
 from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
-from ._file.closing import closing_fields
+from ._file.closing import closing_fields, settings_fields
 from ._file.directories import Directory, resolve
 from ._file.header import Definition, Gone, look_at_header, parse_line, read_head
 from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
@@ -250,6 +250,8 @@ class LockStatus:
     """In the order in which they are served."""
     closed: Closing | None = None
     """Of a closed lock, who closed it, if that is known."""
+    settings: dict[str, object] | None = None
+    """What settings files last said of it, if they did."""
 
     @property
     def used(self) -> int:
@@ -337,4 +339,4 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
             name = str((parse_line(head) or {})["name"])
         start = slots_start(name, definition.kind)
         closed = None if definition.capacity else closing(fd, start)
-        return LockStatus(name, path, definition, *take_census(fd, start), closed)
+        return LockStatus(name, path, definition, *take_census(fd, start), closed, settings_fields(fd, start))

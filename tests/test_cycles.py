@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from command import PYLOCK, Running
 from command import pylock as run_pylock
-from contender import Contender, waiting
+from contender import Contender, until, waiting
 
 import pylock
+from pylock._acquiring import together
 from pylock._deadlock import cycles as deadlocks
 
 
@@ -189,6 +190,27 @@ def test_fair_queue_takes_part_in_a_cycle() -> None:
 
     results = outcomes(holder, writer, late_reader)
     assert [type(result).__name__ for result in results].count("Deadlock") == 1
+
+
+def test_several_locks_that_are_being_collected_and_a_single_one_in_a_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its rounds it holds the first while it waits for the second."""
+    monkeypatch.setattr(together, "ROUNDS", 0)
+    held = threading.Event()
+
+    def both() -> str:
+        held.wait(10)
+        with pylock.all_of(pylock.lock("a"), pylock.lock("b")):
+            return "got both"
+
+    def other_way() -> str:
+        with pylock.lock("b"):
+            held.set()
+            until(lambda: pylock.inspect("b").waiters and pylock.inspect("a").holders)
+            with pylock.lock("a"):
+                return "got both"
+
+    results = outcomes(both, other_way)
+    assert sorted(type(result).__name__ for result in results) == ["Deadlock", "str"]
 
 
 def test_who_waits_for_several_locks_is_in_nobodys_way() -> None:

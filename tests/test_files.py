@@ -332,7 +332,7 @@ def test_file_system_without_a_disk_is_told_by_its_type_from_one_of_other_hosts(
 def test_file_removed_by_hand_during_a_long_wait_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pylock._acquiring import steps as contention
 
-    monkeypatch.setattr(contention, "_LONG", 0.0)
+    monkeypatch.setattr(contention, "LONG", 0.0)
     old = pylock.lock("x").acquire()
     with ThreadPoolExecutor() as pool:
         waiter = pool.submit(pylock.lock("x").acquire)

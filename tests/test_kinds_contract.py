@@ -192,7 +192,7 @@ def test_waiter_is_woken_and_granted_when_the_holder_releases(
     waiter = acquire(kind.make(policy=policy))
     waiting(1)
     assert not waiter.done()
-    assert len(library.inspect(kind.waits_at).waiters) == 1
+    until(lambda: len(library.inspect(kind.waits_at).waiters) == 1)
     holder.release()
     hold = waiter.result(10)
     assert hold.waited > 0

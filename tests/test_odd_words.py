@@ -31,7 +31,7 @@ def in_one_line(*words: str, told: str = "") -> str:
         (["-t", "1e308", "x"], ""),
         (["-t", "1e309", "x"], "is not a number of seconds"),
         (["-t", "nan", "x"], "'nan' is not a number of seconds"),
-        (["-c", NINES[:30], "x"], "is more than can be counted"),
+        (["-c", NINES[:30], "x"], "is more than can be counted, 1073741824; write unlimited"),
         (["-c", NINES, "x"], "is not a whole number"),
         (["-c", "²", "x"], "is not a whole number"),
         (["-w", "0", "x"], "weight must be a whole number from 1 to"),

@@ -11,7 +11,7 @@ import os
 from time import monotonic, time_ns
 
 from .._file.byterange import ANYBODY, is_free
-from .._file.closing import closing_fields, life_line
+from .._file.closing import closing_fields, life_line, settings_fields
 from .._file.header import parse_line
 from .._file.layout import LIFE_SLOT, SLOT_SIZE
 from .._file.lockfile import Look, is_being_removed, leave_gate, take_gate
@@ -106,5 +106,8 @@ def _whole(value: object) -> int:
 
 
 def _write(fd: int, request: Request, until: int, lifespan: int, turns: int) -> None:
-    line = life_line({"until": until, "lifespan": lifespan, "turns": turns}, closing_fields(fd, request.slots_start))
+    life: dict[str, object] = {"until": until, "lifespan": lifespan, "turns": turns}
+    if (settings := settings_fields(fd, request.slots_start)) is not None:
+        life["settings"] = settings
+    line = life_line(life, closing_fields(fd, request.slots_start))
     put_record(fd, request, line, request.slot_offset(LIFE_SLOT))

@@ -23,6 +23,7 @@ from .view import terminal_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .._file.header import Definition
     from .options import Values
 
 DRAIN_SECONDS = 0.1
@@ -60,13 +61,21 @@ def change_definition(values: Values, operands: list[str]) -> int:
     affected = replace(before, definition=after.definition, closed=after.closed)
     complain(str(where))
     made = " (a new lock: nobody has used that name)" if is_new and changes else ""
-    print(f'"{harmless(name)}"{made}: {harmless(_changes(before, affected))}')
+    print(f'"{harmless(name)}"{made}: {harmless(definition_changes(before.definition, affected.definition))}')
     print(_effect(affected))
+    if said := _said_otherwise(after):
+        print(harmless(f"settings files say {said}; what is set here counts until they change"))
     if affected.holders or affected.waiters:
         print(as_table((affected,), affected.path, width=terminal_width()))
     if values.get("drain"):
         return _drain(after, directory, bool(values.get("newcomers")), values.get("timeout"))
     return 0
+
+
+def _said_otherwise(lock: LockStatus) -> str:
+    """What settings files said of the lock, as far as it is something else."""
+    holds = {"capacity": lock.definition.capacity, "policy": lock.definition.policy}
+    return ", ".join(f"{key} {said}" for key, said in (lock.settings or {}).items() if said != holds.get(key))
 
 
 def _refuse_without_drain(values: Values) -> None:
@@ -77,8 +86,8 @@ def _refuse_without_drain(values: Values) -> None:
         raise UsageError("--reason is for closing a lock, with --capacity=0")
 
 
-def _changes(before: LockStatus, after: LockStatus) -> str:
-    old, new = before.definition, after.definition
+def definition_changes(old: Definition, new: Definition) -> str:
+    """Say what is different."""
     changes = []
     if old.capacity != new.capacity:
         changes.append(f"capacity {capacity_text(old.capacity)} -> {capacity_text(new.capacity)}")

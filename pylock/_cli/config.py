@@ -36,8 +36,7 @@ def load_settings(files: list[str]) -> Values:
     for path in files:
         read = _read(path)
         read |= {key: to_os(read[key]) for key in ("directory", "log") if key in read}
-        if "directory" in read:
-            read["directory_by"] = path
+        read |= {f"{key}_{by}": path for key, by in (("directory", "by"), ("locks", "from")) if key in read}
         settings |= read
     return settings
 

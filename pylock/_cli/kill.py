@@ -116,7 +116,8 @@ def kill(values: Values, operands: list[str]) -> int:
 
 
 def _wanted(found: LockStatus, with_waiters: bool) -> list[Contender]:
-    return [*found.holders, *(found.waiters if with_waiters else ())]
+    """Who is to end, the last who waits first, so that none of them starts because others end."""
+    return [*(reversed(found.waiters) if with_waiters else ()), *found.holders]
 
 
 def _confirmed(found: LockStatus) -> bool:
@@ -137,7 +138,7 @@ class _End:
         """Who held, or waited, at the beginning; those who come later are not meant."""
 
     def carry_out(self, number: int, grace: float) -> int:
-        self._marked = {_key(contender): contender for contender in self._now()}
+        self._marked = {self._key(contender): contender for contender in self._now()}
         for contender in self._marked.values():
             self._begin(contender, number)
         self._wait(grace)
@@ -157,7 +158,11 @@ class _End:
 
     def _left(self) -> list[Contender]:
         """Those of the beginning who are still there."""
-        return [contender for contender in self._now() if _key(contender) in self._marked]
+        return [contender for contender in self._now() if self._key(contender) in self._marked]
+
+    def _key(self, contender: Contender) -> tuple[int | None, int | None, float | None]:
+        since = None if self._with_waiters else contender.since  # who waited may hold meanwhile
+        return contender.pid, contender.start, since
 
     def _begin(self, contender: Contender, number: int) -> None:
         if contender.is_here:
@@ -204,10 +209,6 @@ class _End:
         return [
             process for process, parent in _who_has(self._path) if process.pid not in others and parent not in others
         ]
-
-
-def _key(contender: Contender) -> tuple[int | None, int | None, float | None]:
-    return contender.pid, contender.start, contender.since
 
 
 def _process_of(contender: Contender) -> Process:

@@ -90,6 +90,12 @@ class _Run:
         self._is_quiet = bool(settings.quiet)
         self._closed = fill_standard_descriptors()
         self._log = _log(settings.log)
+        if settings.locks:
+            from .settled import settle_all
+
+            first = settings.tree or name
+            names = [_name_and_mode(text)[0] for text in settings.others or ()]
+            settle_all(settings, first, names, makes=not settings.given(*_OTHER_KINDS))
         self._first = wanted_lock(settings, name)
         self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]

@@ -22,10 +22,11 @@ class RunSettings:
     """How ``pylock run`` takes its locks and runs the command; None where nobody has said it."""
 
     __slots__ = (
-        "absent_exit_code", "any_of", "as_flom", "busy_exit_code", "capacity", "create", "directory", "directory_by",
-        "exec", "grace", "idle_lifespan", "ignore_signals", "limit", "locks", "log", "mode", "name", "new_group",
-        "others", "policy", "priority", "quiet", "reason", "rotate", "sequence", "skip_if_busy", "start_ignoring",
-        "timeout", "timestamp", "transactional", "tree", "verbose", "wait_for", "weight", "whole_tree_exists",
+        "absent_exit_code", "any_of", "as_flom", "busy_exit_code", "capacity", "create", "directory",
+        "directory_by", "exec", "grace", "idle_lifespan", "ignore_signals", "limit", "locks", "locks_from", "log",
+        "mode", "name", "new_group", "others", "policy", "priority", "quiet", "reason", "rotate", "sequence",
+        "skip_if_busy", "start_ignoring", "timeout", "timestamp", "transactional", "tree", "verbose", "wait_for",
+        "weight", "whole_tree_exists",
     )  # fmt: skip
 
     absent_exit_code: int | None
@@ -47,6 +48,8 @@ class RunSettings:
     """Seconds that the command may run; 0 as None."""
     locks: dict[str, Values] | None
     """Definitions, by the names of locks."""
+    locks_from: str | None
+    """The file that has them."""
     log: str | None
     """The file that a line for each event is appended to."""
     mode: str | None

@@ -181,6 +181,7 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
         "policy": definition.policy,
         "defined": definition.defined,
         "closed": lock.closed and asdict(lock.closed),
+        "settings": lock.settings,
         "used": lock.used,
         "holders": [_fields(holder) for holder in lock.holders],
         "waiters": [_fields(waiter) for waiter in lock.waiters],

@@ -1,6 +1,6 @@
-"""Who closed a lock: kept in the slot of the lock's life, as one more field, which older versions pass over.
+"""Who closed a lock, and what settings files last said of it: further fields in the slot of the lock's life.
 
-It decides nothing, as no record does: a lock is closed if its header says so.
+Older versions pass over them. They decide nothing, as no record does: a lock is closed if its header says so.
 """
 
 from __future__ import annotations
@@ -26,6 +26,18 @@ def closing_fields(fd: int, slots_start: int) -> dict[str, object] | None:
     return fields if isinstance(fields, dict) else None
 
 
+def settings_fields(fd: int, slots_start: int) -> dict[str, object] | None:
+    """What the settings files said of the lock when one last had a word on it; None if none had."""
+    fields = _fields(fd, slots_start).get("settings")
+    return fields if isinstance(fields, dict) else None
+
+
+def note_settings(fd: int, slots_start: int, settings: Fields) -> bytes:
+    """Return the slot with what the settings files say now. Call it under the gate."""
+    fields = _fields(fd, slots_start)
+    return life_line(fields | {"settings": {**settings}}, closing_fields(fd, slots_start))
+
+
 def note_closing(fd: int, slots_start: int, who: Fields | None) -> bytes | None:
     """Return the slot with who closed the lock, None: nobody; None if it says so already. Call it under the gate."""
     fields = _fields(fd, slots_start)
@@ -40,6 +52,7 @@ def life_line(life: Fields, closed: Fields | None) -> bytes:
     with loading:
         import json
 
+    life = {key: value for key, value in life.items() if key != "closed"}
     if closed is None:
         return _line(json.dumps({**life}, separators=(",", ":")))
     reason = str(closed.get("reason") or "")[:_MOST_REASON]

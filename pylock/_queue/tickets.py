@@ -84,7 +84,7 @@ class Ticket:
     def fronts(self, fair: bool) -> list[int]:
         """The seats of those whose turn it is, for want of which this waiter has to wait."""
         lanes = (self.lane, 1 - self.lane) if self._yields_to_other_lane(fair) else (self.lane,)
-        fronts = (min(_insisting(self.fd, lane, self.number), default=None) for lane in lanes)
+        fronts = (_first_insisting(self.fd, lane, self.number) for lane in lanes)
         return [front % SEAT_COUNT for front in fronts if front is not None]
 
     def _yields_to_other_lane(self, fair: bool) -> bool:
@@ -229,6 +229,17 @@ def _insisting(fd: int, lane: int, stop: int) -> Iterator[int]:
         ticket = start - LANE_BASES[lane]
         if end - start > 1 or not is_yielding(fd, ticket % SEAT_COUNT):
             yield ticket
+
+
+def _first_insisting(fd: int, lane: int, stop: int) -> int | None:
+    """Return the lowest of these tickets, without looking at all of them: who waits in a long queue asks often."""
+    start = _lane_start(lane)
+    while held := find_lowest(fd, start, LANE_BASES[lane] + stop):
+        ticket = held[0] - LANE_BASES[lane]
+        if not is_yielding(fd, ticket % SEAT_COUNT):
+            return ticket
+        start = held[1]
+    return None
 
 
 def may_skip_queue(fd: int, mode: ModeRule, fair: bool) -> bool:
