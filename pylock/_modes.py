@@ -92,4 +92,12 @@ def rule_of(mode: str) -> ModeRule:
             if key in BY_NAME:
                 return BY_NAME[key]
     names = ", ".join(f"{rule.name} ({rule.code})" for rule in ALL)
-    raise ValueError(f"mode {mode!r} is not a lock mode; use one of {names}")
+    raise ValueError(f"mode {mode!r} is not a lock mode; use one of {names}{_similar(mode)}")
+
+
+def _similar(mode: object) -> str:
+    """Ask whether a mode was meant that is spelled nearly so."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(str(mode).lower().replace("-", "_"), [rule.name for rule in ALL], 1, 0.7)
+    return f"; did you mean {found[0]}?" if found else ""

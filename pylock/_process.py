@@ -121,7 +121,7 @@ def speak_for(pid: int) -> None:
 def command_line(pid: int | str = "self") -> str:
     """Return the command line of a process as it is now, or at least as much as a record has room for."""
     words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
-    return " ".join(os.fsdecode(word) for word in words)
+    return b" ".join(words).decode("utf-8", "surrogateescape")  # as names are, whatever the locale
 
 
 def start_time(pid: int) -> int:

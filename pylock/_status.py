@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from os import PathLike
 from time import localtime, strftime, time
 from typing import Any
 
+from . import _process as process
 from ._enums import Mode
 from ._errors import BadLockFile, harmless
 from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
 from ._file.closing import closing_fields, settings_fields
 from ._file.directories import Directory, resolve
-from ._file.header import Definition, Gone, look_at_header, parse_line
+from ._file.header import Definition, Gone, look_at_header, parse_line, read_head
 from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
 from ._file.lockfile import Look, is_being_removed
 from ._queue.tickets import all_seats, all_tickets
@@ -35,6 +36,8 @@ class Contender:
     pid: int | None
     start: int | None
     """When that process started, in clock ticks from the boot of its host: with the pid it names one process."""
+    boot: str | None = field(default=None, kw_only=True)
+    """The boot of its host that this was."""
     host: str | None
     user: str | None
     """The name that the host of who looks has for the user's number; the number if it has none."""
@@ -47,6 +50,16 @@ class Contender:
     """On a level above it: the path that is really held or waited for."""
     value: str | None
     """Of a holder: its elements of a pool, separated by commas; its number of a sequence; its timestamp."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this host that can be seen from here, and still the one that it was."""
+        return bool(self.was_here and self.pid and self.start and process.start_time(self.pid) == self.start)
+
+    @property
+    def was_here(self) -> bool:
+        """Whether it is, or was, a process of this host, since it was started the last time."""
+        return bool(self.boot and process.identity().boot.startswith(self.boot))
 
     @property
     def code(self) -> str:
@@ -161,7 +174,7 @@ def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any
     except (KeyError, ValueError):
         pass
     since = _whole(fields.get("since"))
-    texts = {key: _text(fields.get(key)) for key in ("host", "command", "reason", "below", "value")}
+    texts = {key: _text(fields.get(key)) for key in ("host", "boot", "command", "reason", "below", "value")}
     return texts | {
         "mode": mode,
         "weight": _whole(fields.get("weight")) or weight,
@@ -246,28 +259,70 @@ class LockStatus:
         return sum(holder.weight for holder in self.holders if holder.code == "PR")
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file that is called like a lock file, and cannot be used as one."""
+
+    file: str
+    path: str
+    problem: str
+    """"damaged", "foreign" or "unreadable"."""
+    why: str
+
+
 def inspect(name: str, directory: str | PathLike[str] | None = None) -> LockStatus:
     """Return the state of one lock; one that nobody has used yet is free. Raises BadLockFile, OSError."""
+    return find_lock(name, directory) or LockStatus(name, _path(name, resolve(directory)), Definition(), (), ())
+
+
+def find_lock(name: str, directory: str | PathLike[str] | None = None) -> LockStatus | None:
+    """Return the state of one lock, None if there is none of that name. Raises as `inspect`."""
     check_name(name)
     where = resolve(directory)
-    path = os.path.join(where.path, file_name(name))
-    return _look(path, where, name) or LockStatus(name, path, Definition(), (), ())
+    return _look(_path(name, where), where, name)
+
+
+def _path(name: str, where: Directory) -> str:
+    return os.path.join(where.path, file_name(name))
 
 
 def status(directory: str | PathLike[str] | None = None) -> tuple[LockStatus, ...]:
     """Return the state of every lock in the directory, by name. What is no lock file, or not readable, is left out."""
-    return tuple(sorted(_look_at_all(resolve(directory)), key=lambda lock: lock.name))
+    return survey(directory)[0]
 
 
-def _look_at_all(where: Directory) -> Iterator[LockStatus]:
+def survey(directory: str | PathLike[str] | None = None) -> tuple[tuple[LockStatus, ...], tuple[Unusable, ...]]:
+    """Return the state of every lock in the directory, by name; and the files that cannot be used as lock files."""
+    where = resolve(directory)
+    locks, unusable = [], []
     for entry in os.scandir(where.path):
-        if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+        if entry.name.endswith(SUFFIX):
             try:
                 found = _look(entry.path, where, None)
-            except (BadLockFile, OSError):  # somebody else's file, or one that nobody may read
+            except (BadLockFile, OSError) as error:
+                unusable.append(describe(error, entry.path))
                 continue
             if found is not None:
-                yield found
+                locks.append(found)
+    return tuple(sorted(locks, key=lambda lock: lock.name)), tuple(sorted(unusable, key=lambda bad: bad.file))
+
+
+def describe(error: BadLockFile | OSError, path: str) -> Unusable:
+    """Return what the error says of the file."""
+    file = os.path.basename(path)
+    if isinstance(error, OSError):
+        return Unusable(file, path, "unreadable", error.strerror or str(error))
+    why = str(error).partition(" cannot be used as a lock file: ")[2] or str(error)
+    return Unusable(file, path, "damaged" if _is_ours(path) else "foreign", why)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the file begins as a lock file does."""
+    try:
+        with Look(path, False) as fd:
+            return fd >= 0 and read_head(fd).startswith(b'{"pylock"')
+    except (BadLockFile, OSError):
+        return False
 
 
 def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:

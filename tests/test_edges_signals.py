@@ -176,7 +176,7 @@ def test_ring_that_fails_after_the_start_is_told_and_ends_nothing(start: Start) 
     running = start(sys.executable, "-c", FAILS_TO_RING)
     assert line(running.stdout) == "ready"
     assert 'holds "x"' in line(running.stderr)
-    assert "cannot wake who waits: [Errno 5]" in line(running.stderr)
+    assert "cannot wake who waits: Input/output error" in line(running.stderr)
     assert is_held("x")
     assert ended(running)[0] == 7
 

@@ -16,7 +16,7 @@ work_ends() { rm "$PYLOCK_DIR/work"; }
 still_there() { sleep 0.02 && kill -0 "$1"; }  # still_there PID: wait a moment for it; its end is the end of all
 
 has_started() { test -e "$PYLOCK_DIR/started.$1"; }  # and has said so
-waits() { pylock status "$2" | grep -q "waits .* $1\$"; }
+waits() { pylock status "$2" 2>/dev/null | grep -q "waits .* $1\$"; }
 job() {  # job NAME LOCK [OPTIONS...]: start the job in the background, and return once it has started or waits
     name=$1 lock=$2
     shift 2
@@ -49,7 +49,7 @@ work_begins
 job nightly maintain --shared
 echo "  close   maintain"
 sh "$here/maintenance.sh" close >"$PYLOCK_DIR/said" &
-until grep -q "is closed by" "$PYLOCK_DIR/said"; do sleep 0.02; done
+until grep -q "holds" "$PYLOCK_DIR/said"; do sleep 0.02; done
 cat "$PYLOCK_DIR/said"
 work_ends
 wait

@@ -11,10 +11,11 @@ import sys
 
 from .. import __version__
 from .._errors import LockError, harmless
-from .options import UsageError, parse
+from .options import COMMAND, WORDS, UsageError, meant, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from .options import Command
@@ -28,13 +29,11 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     try:
         return _dispatch(words)
-    except UsageError as error:
-        return complain(str(error))
     except BrokenPipeError:  # who read our output has read enough
         sys.stdout = None
         return _die_of(13)
-    except (LockError, OSError, ValueError) as error:
-        return complain(str(error))
+    except (UsageError, LockError, OSError, ValueError) as error:
+        return complain(message_of(error))
     except KeyboardInterrupt:
         return _die_of(2)
 
@@ -58,6 +57,15 @@ def complain(text: str) -> int:
     """Say what is wrong, and return the exit status for it."""
     tell(f"pylock: {text}")
     return FAILED
+
+
+def message_of(error: BaseException) -> str:
+    """Return what went wrong in words, without the number that the system has for it."""
+    if not isinstance(error, OSError) or isinstance(error, LockError) or not error.strerror:
+        return str(error)
+    if error.filename is None:
+        return error.strerror
+    return f"{error.filename if isinstance(error.filename, int) else os.fsdecode(error.filename)}: {error.strerror}"
 
 
 def tell(text: str) -> None:
@@ -85,23 +93,37 @@ def _dispatch(words: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the caller's encoding lacks is spelled out
     if not words or words[0] in ("--help", "-h", "help"):
-        from .manual import overview
-
-        print(overview())
-        return 0 if words else FAILED
-    if words[0] in ("--version", "-V"):
+        return _help(words[1:]) if words else _help([]) or FAILED
+    if words[0] in ("--version", "-V", "version"):
         print(f"pylock {__version__}")
         return 0
-    for command in ALL:
-        if command.name == words[0]:
-            return _carry_out(command, words[1:])
-    names = ", ".join(command.name for command in ALL)
-    raise UsageError(f'{words[0]!r} is not a command of pylock; use one of {names}; see "pylock --help"')
+    return _carry_out(_named(words[0], ALL), words[1:])
+
+
+def _help(words: list[str]) -> int:
+    """Show the help of a command, or an overview."""
+    from .commands import ALL
+    from .manual import help_text, in_full, overview
+
+    if len(words) > 1:
+        raise UsageError(f"help is for one command at a time, not {' '.join(words)}")
+    print(help_text(in_full(_named(words[0], ALL))) if words else overview())
+    return 0
+
+
+def _named(name: str, commands: Iterable[Command]) -> Command:
+    names = []
+    for command in commands:
+        if command.name == name:
+            return command
+        names.append(command.name)
+    said = meant(name, [*names, "help", "version"]) or f"; use one of {', '.join(names)}"
+    raise UsageError(f'{name!r} is not a command of pylock{said}; see "pylock --help"')
 
 
 def _carry_out(command: Command, words: list[str]) -> int:
     module, _, function = command.run.partition(":")
-    if command.raw:
+    if command.takes == WORDS:
         return int(getattr(__import__(module, fromlist=[function]), function)(words))
     values, operands, rest = parse(command, words)
     if values.get("help"):
@@ -109,9 +131,7 @@ def _carry_out(command: Command, words: list[str]) -> int:
 
         print(help_text(command))
         return 0
-    if rest is not None and not command.exit_codes:
-        operands += rest
     carry_out = getattr(__import__(module, fromlist=[function]), function)
-    if command.exit_codes:
+    if command.takes == COMMAND:
         return int(carry_out(values, operands, rest))
-    return int(carry_out(values, operands))
+    return int(carry_out(values, operands + (rest or [])))

@@ -1,4 +1,4 @@
-"""The commands that look after locks: status, set, init, clean, signals."""
+"""The commands that look after locks: set, init, clean, signals."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import sys
 import time
 from dataclasses import replace
 from shlex import quote
-from shutil import get_terminal_size
 
 from .._definitions import define
 from .._errors import harmless
 from .._file.directories import absolute, resolve
 from .._file.layout import UNLIMITED
+from .._file.texts import from_os
 from .._run import signals as signames
-from .._status import Holder, LockStatus, inspect, shorten, status
+from .._status import Holder, LockStatus, inspect, shorten
 from . import complain
 from .options import UsageError
-from .table import as_json, as_table
+from .settings import directory_given, place
+from .table import as_table
+from .view import terminal_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._file.header import Definition
     from .options import Values
 
-WATCH_SECONDS = 1.0
 DRAIN_SECONDS = 0.1
 BUSY = 75
 """Exit status of what was not over in time, as of a lock that could not be had."""
@@ -44,62 +45,10 @@ def _exactly_one(operands: list[str], what: str) -> str:
     return operands[0]
 
 
-def show_status(values: Values, operands: list[str]) -> int:
-    name = _at_most_one(operands, "NAME")
-    directory = values.get("directory")
-    if values.get("quiet"):
-        if name is None:
-            raise UsageError("--quiet needs a NAME")
-        return int(any(holder.mode != "null" for holder in inspect(name, directory).holders))
-    if values.get("watch"):
-        if values.get("json"):
-            raise UsageError("--watch shows a table; without it --json prints one look, as often as it is called")
-        return _watch(name, directory)
-    locks = _look(name, directory)
-    print(as_json(locks) if values.get("json") else as_table(locks, resolve(directory).path))
-    return 0
-
-
-def _look(name: str | None, directory: str | None) -> tuple[LockStatus, ...]:
-    return status(directory) if name is None else (inspect(name, directory),)
-
-
-def _watch(name: str | None, directory: str | None) -> int:
-    path = resolve(directory).path
-    if not sys.stdout.isatty():
-        return _watch_plainly(name, directory)
-    try:
-        from rich.live import Live
-        from rich.text import Text
-    except ImportError:
-        return _watch_plainly(name, directory)
-    with Live(auto_refresh=False, screen=True) as live:
-        while True:
-            live.update(Text(as_table(_look(name, directory), path)), refresh=True)
-            time.sleep(WATCH_SECONDS)
-
-
-def _watch_plainly(name: str | None, directory: str | None) -> int:
-    path = resolve(directory).path
-    while True:
-        table = as_table(_look(name, directory), path)
-        if sys.stdout.isatty():
-            print(f"\x1b[H\x1b[J{_cropped(table)}", end="", flush=True)
-        else:
-            print(table, flush=True)
-        time.sleep(WATCH_SECONDS)
-
-
-def _cropped(table: str) -> str:
-    """As much of the table as the terminal has room for."""
-    columns, lines = get_terminal_size()
-    rows = [row[:columns] for row in table.splitlines()]
-    return "\n".join(rows if len(rows) <= lines else [*rows[: lines - 1], f"... and {len(rows) - lines + 1} more"])
-
-
 def change_definition(values: Values, operands: list[str]) -> int:
-    name = _exactly_one(operands, "NAME")
-    directory = values.get("directory")
+    name = from_os(_exactly_one(operands, "NAME"))
+    where = place(values)
+    directory = where.directory
     changes = {key: values[key] for key in ("capacity", "policy", "elements", "kind") if key in values}
     _refuse_without_drain(values)
     if not changes and not values.get("drain"):
@@ -110,13 +59,14 @@ def change_definition(values: Values, operands: list[str]) -> int:
         define(name, directory=directory, reason=values.get("reason"), **changes)
     after = inspect(name, directory)
     affected = replace(before, definition=after.definition, closed=after.closed)
+    complain(str(where))
     made = " (a new lock: nobody has used that name)" if is_new and changes else ""
     print(f'"{harmless(name)}"{made}: {harmless(definition_changes(before.definition, affected.definition))}')
     print(_effect(affected))
     if said := _said_otherwise(after):
         print(harmless(f"settings files say {said}; what is set here counts until they change"))
     if affected.holders or affected.waiters:
-        print(as_table((affected,), affected.path))
+        print(as_table((affected,), affected.path, width=terminal_width()))
     if values.get("drain"):
         return _drain(after, directory, bool(values.get("newcomers")), values.get("timeout"))
     return 0
@@ -190,7 +140,7 @@ def _grant(holder: Holder) -> tuple[object, ...]:
 def make_directory(values: Values, operands: list[str]) -> int:
     from .._file.new_directory import make_shared
 
-    path = absolute(_exactly_one(operands, "DIR"))
+    path = absolute(directory_given(values, operands) or _exactly_one(operands, "DIR"))
     group = values.get("group")
     mode = 0o1777 if group is None else 0o2770
     make_shared(path, mode, -1 if group is None else _number_of_group(group), force="force" in values)
@@ -215,7 +165,7 @@ def _number_of_group(group: str) -> int:
 def clean_directory(values: Values, operands: list[str]) -> int:
     from .._file.removal import clean
 
-    where = resolve(_at_most_one(operands, "DIR"))
+    where = resolve(place(values, directory_given(values, operands)).directory)
     dry_run = bool(values.get("dry_run"))
     count = 0
     for name in clean(where, dry_run):

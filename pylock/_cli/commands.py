@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import DIRECTORY, HELP, Command, Option, capacity, seconds, texts
+from .options import DIRECTORY, HELP, WORDS, Command, Option, capacity, seconds, texts
 from .run_options import RUN
 from .script_options import IN_SCRIPTS
 
@@ -10,13 +10,42 @@ STATUS = Command(
     "status",
     "[NAME]",
     "Show who holds and who waits.",
-    "pylock._cli.admin:show_status",
+    "pylock._cli.status:show_status",
     (
         Option("json", "j", help="machine-readable: one JSON object"),
+        Option("pids", "", help="only the processes of this host that hold, a line each, for scripts"),
+        Option("prometheus", "", help="numbers for monitoring, in the text format of Prometheus"),
         Option("watch", "", help="keep the table up to date until interrupted"),
         Option("quiet", "q", help="print nothing; exit with 0 if NAME is free, 1 if it is held"),
         DIRECTORY,
         HELP,
+    ),
+    (
+        ("0", "all went well; with --quiet: nobody holds NAME"),
+        ("1", "with --quiet: somebody holds NAME"),
+        ("2", "no lock has that NAME"),
+        ("3", "a lock file is damaged, foreign or unreadable"),
+        ("125", "wrong usage, or pylock itself failed"),
+    ),
+)
+KILL = Command(
+    "kill",
+    "NAME",
+    "End the processes of this host that hold a lock, and say what was done.",
+    "pylock._cli.kill:kill",
+    (
+        Option("signal", "s", "SIG", "what to begin with (TERM)"),
+        Option("grace", "", "SECONDS", "how long they have to end, before they are killed (10 s)", parse=seconds),
+        Option("waiters", "", help="end those who wait, too"),
+        Option("yes", "y", help="do not ask; without a terminal nothing is asked"),
+        DIRECTORY,
+        HELP,
+    ),
+    (
+        ("0", "nobody of those holds it any more"),
+        ("1", "somebody could not be ended, or is on another host"),
+        ("2", "no lock has that NAME"),
+        ("125", "wrong usage, or pylock itself failed"),
     ),
 )
 SET = Command(
@@ -45,6 +74,7 @@ INIT = Command(
     (
         Option("group", "g", "GROUP", "the group whose members may lock; without it everybody may"),
         Option("force", "f", help="open an existing one to more users; as root, also one that is another user's"),
+        Option("directory", "d", "DIR", "the same as the operand"),
         HELP,
     ),
 )
@@ -53,7 +83,7 @@ CLEAN = Command(
     "[DIR]",
     "Remove idle lock files, and what killed waiters left behind; never what is in use or was defined with set.",
     "pylock._cli.admin:clean_directory",
-    (Option("dry-run", "", help="only say what would be removed"), HELP),
+    (Option("dry-run", "", help="only say what would be removed"), DIRECTORY, HELP),
 )
 CHECK = Command(
     "check",
@@ -63,6 +93,7 @@ CHECK = Command(
     (
         Option("peer", "", "HOSTCMD", 'prove exclusion with another host, reached by this prefix: "ssh host2"'),
         Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
+        DIRECTORY,
         HELP,
     ),
 )
@@ -86,7 +117,7 @@ FLOM = Command(
     "FLoM's command line: its options, resource names, key files and exit statuses.",
     "pylock._cli.flom:run_flom",
     (HELP,),
-    raw=True,
+    takes=WORDS,
 )
 
-ALL = (RUN, STATUS, SET, *IN_SCRIPTS, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
+ALL = (RUN, STATUS, SET, KILL, *IN_SCRIPTS, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 
 from .._file.layout import KINDS, LOCK, POLICIES
+from .._file.texts import from_os, to_os
 from .._modes import ALL as MODES
 from . import flom_options as flom
 from .commands import ALL
-from .options import Command, Option, UsageError, named
+from .options import COMMAND, Command, Option, UsageError, named
+from .options import WORDS as AS_THEY_ARE
+from .settings import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ SHELLS = {"bash": "pylock.bash", "zsh": "_pylock", "fish": "pylock.fish"}
 WORDS, FILES, DIRECTORIES, COMMANDS = "words", "files", "directories", "commands"
 """What may follow: the words given, or what the shell itself knows to complete."""
 
-_COMMANDS = tuple(flom.FLOM if command.raw else command for command in ALL)
+_COMMANDS = tuple(flom.FLOM if command.takes == AS_THEY_ARE else command for command in ALL)
+_ABOUT = (("help", "show the help of a command"), ("version", "show the version"))
 _OVERALL = (("--help", "show an overview"), ("--version", "show the version"))
 _PLACES = {"DIR": DIRECTORIES, "PATH": DIRECTORIES, "FILE": FILES, "HOSTCMD": COMMANDS}
 """What the shell completes, by how the table calls the value or operand."""
@@ -38,13 +42,14 @@ _Candidates = list[tuple[str, str]]
 
 def print_completion(values: Values, operands: list[str]) -> int:
     if "line" in values:
-        kind, candidates = _answer_in_bash(values["line"], operands[0] if operands else " ")
+        kind, candidates = _answer_in_bash(from_os(values["line"]), operands[0] if operands else " ")
     elif values.get("answer"):
-        kind, candidates = answer(operands or [""])
+        kind, candidates = answer([from_os(word) for word in operands or [""]])
     else:
         print(script(*operands), end="")
         return 0
-    print("\n".join([kind, *(f"{word}\t{meaning}" if meaning else word for word, meaning in candidates)]))
+    lines = [f"{word}\t{meaning}" if meaning else word for word, meaning in candidates]
+    print("\n".join([kind, *(to_os(line) for line in lines if to_os(line).replace("\t", "").isprintable())]))
     return 0
 
 
@@ -61,15 +66,17 @@ def names(directory: str | None) -> list[str]:
     """The names of all locks that can be typed as they are: printable, and not taken for an option."""
     from .._status import status
 
+    if directory is None:
+        directory = place({}).directory
     return [lock.name for lock in status(directory) if lock.name.isprintable() and not lock.name.startswith("-")]
 
 
 def answer(words: list[str]) -> tuple[str, _Candidates]:
     """Return what may stand in place of the last of the words, which follow ``pylock``."""
     *before, current = words
-    if not before:
-        commands = [(command.name, command.help) for command in _COMMANDS]
-        return WORDS, [*commands, *(_OVERALL if current.startswith("-") else ())]
+    if not before or before == ["help"]:
+        about = () if before else (*_ABOUT, *(_OVERALL if current.startswith("-") else ()))
+        return WORDS, [*((command.name, command.help) for command in _COMMANDS), *about]
     command = next((command for command in _COMMANDS if command.name == before[0]), None)
     if command is None:
         return WORDS, []
@@ -115,15 +122,15 @@ class _Typed:
 
     def _value(self, option: Option, text: str) -> None:
         if option.name in ("directory", "socket"):
-            self.directory = os.path.expanduser(os.path.expandvars(text))
+            self.directory = os.path.expanduser(os.path.expandvars(to_os(text)))
 
 
 def _short_with_value(command: Command, word: str) -> tuple[str, str, str]:
     """Split short options that may be joined at the first that takes a value, as "-sd/srv" into -d and /srv."""
-    for place, letter in enumerate(word[1:], 2):
+    for end, letter in enumerate(word[1:], 2):
         option = _option(command, f"-{letter}")
         if option is None or option.metavar:
-            return f"-{letter}", word[place:], word[place:].removeprefix("=")
+            return f"-{letter}", word[end:], word[end:].removeprefix("=")
     return word, "", ""
 
 
@@ -145,7 +152,7 @@ def _options(command: Command) -> Iterator[tuple[str, str]]:
 
 def _operand(command: Command, place: int) -> str:
     """What the table calls the operand in this place; "" if there is none."""
-    if command.exit_codes and (place or not command.operands.startswith("[")):
+    if command.takes == COMMAND and (place or not command.operands.startswith("[")):
         return "--"
     return "" if place else command.operands.partition(" ")[0].strip("[]")
 
@@ -162,7 +169,7 @@ def _values(what: str, directory: str | None) -> tuple[str, _Candidates]:
 def _names_or_none(directory: str | None) -> Iterable[str]:
     try:
         return names(directory)
-    except (OSError, ValueError):  # nobody is to be told in the middle of a line
+    except (OSError, ValueError, UsageError):  # nobody is to be told in the middle of a line
         return ()
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from .._file.bytemap import LAST_PRIORITY
 from .._file.layout import POLICIES, UNLIMITED
+from .._file.texts import to_os
 from .._modes import ALL, rule_of
 from .._run.signals import ignorable, ignorable_from_start
-from .options import JOBSCHEDULERS_UNLIMITED, MOST_SECONDS, UsageError
+from .options import JOBSCHEDULERS_UNLIMITED, MOST_SECONDS, UsageError, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def load_settings(files: list[str]) -> Values:
     """Return what the files say, a later one before an earlier. Raises UsageError with file and key."""
     settings: Values = {}
     for path in files:
-        found = _read(path)
-        settings |= found | ({"locks_from": path} if "locks" in found else {})
+        read = _read(path)
+        read |= {key: to_os(read[key]) for key in ("directory", "log") if key in read}
+        read |= {f"{key}_{by}": path for key, by in (("directory", "by"), ("locks", "from")) if key in read}
+        settings |= read
     return settings
 
 
@@ -46,7 +49,7 @@ def _read(path: str) -> Values:
             raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
             raise UsageError(f"{path}: is larger than {MOST_BYTES} bytes; name a settings file in TOML")
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")
         return _Reader(path, text).settings(tomllib.loads(text))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
@@ -87,6 +90,8 @@ class _Reader:
             target, check, expected = known[key]
             if not check(value):
                 raise self._wrong(f"{name}.{key}", key, f"must be {expected}, not {_brief(value)}")
+            if check is _is_seconds and isinstance(value, str):
+                value = seconds(value)
             values[target] = tuple(value) if isinstance(value, list) else value
         if values.get("capacity") in ("unlimited", JOBSCHEDULERS_UNLIMITED):
             values["capacity"] = UNLIMITED
@@ -144,6 +149,8 @@ def _are_signals(check: Callable[[str | int], int]) -> Check:
 
 
 def _is_seconds(value: object) -> bool:
+    if isinstance(value, str):
+        return _accepted_by(seconds)(value)
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
 
 
@@ -158,13 +165,14 @@ def _is_capacity(value: object) -> bool:
 _Key = tuple[str, "Check", str]
 _POLICY: _Key = ("policy", POLICIES.__contains__, " or ".join(POLICIES))
 _CAPACITY: _Key = ("capacity", _is_capacity, 'a whole number or "unlimited"')
+_SECONDS = "a number of seconds"
 _KEYS: dict[str, dict[str, _Key]] = {
     "resource": {
         "name": ("name", _is_text, "a text without NUL"),
         "mode": ("mode", _accepted_by(rule_of), f"a mode: {', '.join(rule.name for rule in ALL)}"),
-        "timeout": ("timeout", _is_seconds, "a number of seconds"),
+        "timeout": ("timeout", _is_seconds, _SECONDS),
         "create": ("create", _is_flag, "true or false"),
-        "idle_lifespan": ("idle_lifespan", _is_seconds, "a number of seconds"),
+        "idle_lifespan": ("idle_lifespan", _is_seconds, _SECONDS),
         "weight": ("weight", _is_whole(1, UNLIMITED), "a whole number from 1 on"),
         "capacity": _CAPACITY,
         "policy": _POLICY,
@@ -181,6 +189,9 @@ _KEYS: dict[str, dict[str, _Key]] = {
         ),
         "new_group": ("new_group", _is_flag, "true or false"),
         "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
+        "log": ("log", _is_text, "a path without NUL, or syslog"),
+        "limit": ("limit", _is_seconds, _SECONDS),
+        "grace": ("grace", _is_seconds, _SECONDS),
         "quiet": ("quiet", _is_flag, "true or false"),
     },
 }

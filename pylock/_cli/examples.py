@@ -40,11 +40,13 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while it cleans up after a kill"),
             ("pylock run --new-group --wait-for tree batch -- ./batch.sh", "and all that it started"),
             ("pylock run --start-ignoring PIPE export -- ./export.sh", "as systemd starts services"),
+            ("pylock run --limit 2h --grace 30s nightly -- ./report.sh", "two hours at most, from its start on"),
             ("pylock run --exec db -- postgres -D /data", "nothing of pylock stays in memory"),
             ("pylock run --idle-lifespan 60 service -- ./serve", "there a minute longer, for --create no"),
         ),
         OUTPUT: (
             ("pylock run --quiet --config site.toml backup -- ./backup", "settings of a site; no waiting line"),
+            ("pylock run --log /var/log/pylock.log backup -- ./backup", "a line for each event; or --log syslog"),
             ("pylock run --verbose backup -- ./backup", "says when the lock is held and let go"),
         ),
     },
@@ -53,16 +55,22 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock status", "all locks"),
             ("pylock status --watch --directory /nfs/locks", "live, until Ctrl-C"),
             ("pylock status --json build", "for programs"),
-            ("pylock status --quiet backup || echo busy", "in a script"),
+            ("pylock status --pids build", "the processes of this host that hold it"),
+            ("pylock status --prometheus", "for the textfile collector of node_exporter"),
+            ("pylock status --quiet backup || echo 'busy, or never used'", "in a script"),
+        ),
+    },
+    "kill": {
+        OPTIONS: (
+            ("pylock kill backup", "TERM, and after ten seconds KILL"),
+            ("pylock kill backup --signal INT --grace 1m --yes", "as Ctrl-C, and a minute to clean up"),
+            ("pylock kill backup --waiters -d /srv/locks", "the whole queue"),
         ),
     },
     "set": {
         OPTIONS: (
             ("pylock set maintain -c 0 -r 'kernel update' --drain", "nobody starts any more, and all have ended"),
-            (
-                "pylock set maintain --drain --newcomers -t 600",
-                "wait for nobody to hold it",
-            ),
+            ("pylock set maintain --drain --newcomers -t 10m", "until nobody holds it, ten minutes at most"),
             ("pylock set maintain --capacity unlimited", "all who wait start"),
             ("pylock set data --policy fair", "who came first goes first"),
             ("pylock set printers --kind pool --elements red,blue -d /nfs/locks", "a pool before its first use"),
@@ -96,16 +104,16 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
     "check": {
         OPTIONS: (
             ("pylock check /srv/locks --peer 'ssh host2'", "both hosts see each other's locks"),
-            ("pylock check /srv/locks --timeout 3", "a server that is slower is away"),
+            ("pylock check -d /srv/locks --timeout 3", "a server that is slower is away"),
         ),
     },
     "init": {
         OPTIONS: (
-            ("pylock init /srv/locks --group batch", "for the members of one group"),
+            ("pylock init -d /srv/locks --group batch", "for the members of one group"),
             ("pylock init /srv/locks --force", "from now on for everybody"),
         )
     },
-    "clean": {OPTIONS: (("pylock clean --dry-run", "see first"),)},
+    "clean": {OPTIONS: (("pylock clean -d /srv/locks --dry-run", "see first"),)},
     "completion": {
         OPTIONS: (
             ("pylock completion bash > ~/.bash_completion", "or eval it in ~/.bashrc; in zsh behind compinit"),

@@ -6,14 +6,16 @@ import os
 
 from .. import __version__
 from .._errors import DefinitionMismatch, LockError
+from .._file.texts import from_os
 from .._run import signals as signames
 from ..compat import flom
-from . import complain, tell
+from . import complain, message_of, tell
 from .flom_options import ABSENT, BUSY, CANNOT_RUN, FAILED, FLOM
 from .flom_ways import Ways
 from .manual import help_text
 from .options import UsageError, parse
 from .runner import run_settings
+from .settings import RunSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def run_flom(words: list[str]) -> int:
         tell(_IMPOSSIBLE)
         complain(str(error))
     except (UsageError, LockError, OSError, ValueError) as error:
-        complain(str(error))
+        complain(message_of(error))
     return FAILED
 
 
@@ -71,6 +73,8 @@ def _run(values: Values, command: list[str]) -> int:
         raise UsageError(f"--unique-id: {flom.INSTEAD['tls']}")
     if values.get("quantity", 0) < 0:
         complain(f"--resource-quantity: {values.pop('quantity')} is less than nothing, and so passed over")
+    if "resource" in values:
+        values["resource"] = from_os(values["resource"])
     files = [path for path in map(os.path.expanduser, flom.KEY_FILES) if os.path.exists(path)]
     files += [values["config_file"]] if "config_file" in values else []
     settings = flom.completed(*map(flom.read_key_file, files), values)
@@ -82,7 +86,7 @@ def _run(values: Values, command: list[str]) -> int:
         tell(_NO_COMMAND)
         complain('usage: pylock flom [OPTIONS] -- COMMAND [ARG...]; mind the "--"')
         return CANNOT_RUN
-    return run_settings(_as_of_run(settings), settings["resource"], command, cannot_run=CANNOT_RUN)
+    return run_settings(RunSettings(_as_of_run(settings)), settings["resource"], command, cannot_run=CANNOT_RUN)
 
 
 def _as_of_run(settings: flom.Settings) -> Values:

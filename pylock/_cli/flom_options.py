@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..compat import flom
+from . import options
 from .options import Command, Option
 
 TYPE_CHECKING = False
@@ -85,4 +86,5 @@ FLOM = Command(
         (str(FAILED), "the request can never be met, wrong usage, or pylock itself failed"),
         ("128+n", "signal n was sent to flom and the command died of it, or flom while it waited"),
     ),
+    takes=options.COMMAND,
 )  # fmt: skip

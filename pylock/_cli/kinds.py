@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .._locks import Lock
     from .._several import Composite
     from .options import Values
+    from .settings import RunSettings
 
 _KINDS = {
     "any_of": ("mode", "capacity", "sequence", "timestamp", "tree"),
@@ -37,25 +38,27 @@ def _spelled(name: str) -> str:
     return "a mode" if name == "mode" else f"--{name.replace('_', '-')}"
 
 
-def lock_of_kind(settings: Values, name: str, mode: str) -> Lock | Composite[Any]:
-    """Return the lock that the settings describe."""
-    common = _some(settings, "priority", "policy", "reason", "directory", "create", "idle_lifespan")
-    if "any_of" in settings:
+def lock_of_kind(settings: RunSettings, name: str, mode: str, defined: Values) -> Lock | Composite[Any]:
+    """Return the lock that the settings describe; ``defined`` is what the files say of it."""
+    common = settings.given("priority", "policy", "reason", "directory", "create", "idle_lifespan")
+    common = _only("policy", defined) | common
+    counted = _only("capacity", defined) | settings.given("capacity")
+    if settings.any_of is not None:
         from .._kinds.pools import pool
 
-        return pool(name, settings["any_of"], **common, **_some(settings, "weight", "rotate"))
-    if "tree" in settings:
+        return pool(name, settings.any_of, **common, **settings.given("weight", "rotate"))
+    if settings.tree is not None:
         from .._kinds.paths import path_lock, tree_lock
 
-        return (tree_lock if settings.get("whole_tree_exists") else path_lock)(settings["tree"], mode, **common)
-    if "sequence" in settings:
+        return (tree_lock if settings.whole_tree_exists else path_lock)(settings.tree, mode, **common)
+    if settings.sequence:
         from .._kinds.sequences import sequence
 
-        return sequence(name, **common, **_some(settings, "capacity", "transactional"))
+        return sequence(name, **common, **counted, **settings.given("transactional"))
     from .._kinds.timestamps import timestamp
 
-    return timestamp(name, settings["timestamp"], **common, **_some(settings, "capacity"))
+    return timestamp(name, str(settings.timestamp), **common, **counted)
 
 
-def _some(settings: Values, *names: str) -> Values:
-    return {name: settings[name] for name in names if name in settings}
+def _only(key: str, values: Values) -> Values:
+    return {key: values[key]} if key in values else {}

@@ -6,7 +6,7 @@ from .. import __version__
 from . import flom_options as flom
 from .commands import ALL
 from .examples import EXAMPLES, Example
-from .options import Command, Option, UsageError
+from .options import WORDS, Command, Option, UsageError
 from .run_options import EXIT_CODES
 
 TYPE_CHECKING = False
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _INDENT = 28
 _EXAMPLE_WIDTH = 46
-_ALL = tuple(flom.FLOM if command.raw else command for command in ALL)
-"""With all options of those that parse their words themselves."""
+
+
+def in_full(command: Command) -> Command:
+    """Return it with all options, also if it parses its words itself."""
+    return flom.FLOM if command.takes == WORDS else command
+
+
+_ALL = tuple(map(in_full, ALL))
 
 
 def overview() -> str:
     lines = ["Usage: pylock COMMAND [OPTIONS] ...", "", "Locks between processes and hosts, without a daemon.", ""]
     lines += [f"  {command.name:<12}{command.help}" for command in ALL]
-    lines += ["", 'See "pylock COMMAND --help". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
+    lines += ["", 'See "pylock help COMMAND". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
     return "\n".join(lines)
 
 
@@ -92,8 +98,10 @@ def man_page() -> str:
     lines += [
         ".SH ENVIRONMENT", ".TP", r"\fBPYLOCK_DIR\fR", "The lock directory where none is given.", ".TP",
         r"\fBPYLOCK_CONFIG\fR", "A settings file, read after the system's and the user's.", ".TP",
-        r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_DIR\fR, \fBPYLOCK_HELD\fR",
-        "Set for the command: its lock, the mode, the fencing token, the directory, and all locks it runs under.",
+        r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_WAITED\fR, \fBPYLOCK_DIR\fR,"
+        r" \fBPYLOCK_HELD\fR",
+        "Set for the command: its lock, the mode, the fencing token, the seconds that it waited, the directory, and all"
+        " locks it runs under.",
         ".TP", r"\fBPYLOCK_ELEMENT\fR, \fBPYLOCK_VALUE\fR",
         "Set for the command: the elements of a pool that it got; its number of a sequence, or its timestamp.",
         ".SH FILES", ".TP", r"\fI/etc/pylock/config.toml\fR, \fI~/.config/pylock/config.toml\fR", "Settings.",

@@ -6,6 +6,7 @@ A hand-written parser, because argparse alone takes as long to import as the res
 from __future__ import annotations
 
 from .._file.layout import UNLIMITED
+from .._file.texts import from_os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,14 +45,19 @@ class Option:
         return f"-{self.short}, {long}" if self.short else f"    {long}"
 
 
+OPERANDS, COMMAND, WORDS = "operands", "command", "words"
+"""What a command of pylock takes behind its options: operands; operands and, behind ``--``, a command that it runs; or
+all its words as they are, options too."""
+
+
 class Command:
     """One command of pylock: its options, its operands, and the function that carries it out (module:name)."""
 
-    __slots__ = ("exit_codes", "help", "name", "operands", "options", "raw", "run")
+    __slots__ = ("exit_codes", "help", "name", "operands", "options", "run", "takes")
 
     def __init__(
         self, name: str, operands: str, help: str, run: str, options: tuple[Option, ...],
-        exit_codes: tuple[tuple[str, str], ...] = (), raw: bool = False,
+        exit_codes: tuple[tuple[str, str], ...] = (), takes: str = OPERANDS,
     ) -> None:  # fmt: skip
         self.name = name
         self.operands = operands
@@ -59,9 +65,8 @@ class Command:
         self.run = run
         self.options = options
         self.exit_codes = exit_codes
-        """Of a command that runs another one, which stands behind ``--``."""
-        self.raw = raw
-        """Whether it gets its words as they are."""
+        """Beyond those that all have."""
+        self.takes = takes
 
     @property
     def usage(self) -> str:
@@ -112,7 +117,16 @@ def named(name: str, command: Command) -> Option:
         return found[0]
     if found:
         raise UsageError(f"--{name} is ambiguous: " + ", ".join(f"--{option.long}" for option in found))
-    raise UsageError(f'unknown option --{name}; see "pylock {command.name} --help"')
+    similar = meant(f"--{name}", [f"--{option.long}" for option in command.options])
+    raise UsageError(f'unknown option --{name}{similar}; see "pylock {command.name} --help"')
+
+
+def meant(word: str, known: list[str]) -> str:
+    """Ask whether one of the known words was meant, if one is like it; to stand behind what is wrong."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, 1, 0.7)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _value_of(option: Option, spelled: str, queue: list[str]) -> str:
@@ -140,13 +154,18 @@ MOST_SECONDS = 1.7e308
 """A number that is no float any more cannot be reckoned with."""
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
 def seconds(text: str) -> float:
+    """Read a duration as timeout(1) does: 90, 0.5, 1.5m, 2h, 1d. Raises ValueError."""
+    unit = text[-1:] if text[-1:] in _UNITS else ""
     try:
-        value = float(text)
+        value = float(text.removesuffix(unit)) * _UNITS.get(unit, 1)
     except ValueError:
         value = -1.0
     if not 0 <= value <= MOST_SECONDS:
-        raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30")
+        raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30, nor as 1.5m, 2h or 1d")
     return value
 
 
@@ -175,7 +194,7 @@ def shorten_number(text: str) -> str:
 
 
 def texts(text: str) -> tuple[str, ...]:
-    found = tuple(text.split(","))
+    found = tuple(from_os(text).split(","))
     if not all(found):
         raise ValueError(f"{text!r} has an empty element; separate elements by single commas")
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .._file.texts import from_os
+from . import options
 from .options import DIRECTORY, HELP, Command, Option, capacity, exit_code, seconds, texts, whole, yes_or_no
 
 LOCK, KIND, WAIT = "What to lock", "Other kinds of locks", "How to wait"
@@ -9,6 +11,7 @@ COMMAND, OUTPUT = "How to run the command", "Output and settings"
 
 EXIT_CODES = (
     ("0-255", "the command's own exit status"),
+    ("124", "with --limit: the command had run for so long; 137 if it had to be killed"),
     ("75", "the lock was busy, or was not had in time (changed by --busy-exit-code)"),
     ("125", "the request can never be met, wrong usage, or pylock itself failed"),
     ("126", "the command is not executable"),
@@ -41,6 +44,7 @@ RUN = Command(
             "NAME[:MODE]",
             "another lock to have at the same time; may be repeated, all or nothing",
             name="others",
+            parse=from_os,
             many=True,
             group=LOCK,
         ),
@@ -52,11 +56,11 @@ RUN = Command(
             parse=texts,
             group=KIND,
         ),
-        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", group=KIND),
+        Option("tree", "", "/PATH", "a node of a hierarchy, with all that is below it", parse=from_os, group=KIND),
         Option("sequence", "", help="a number that nobody else gets, told in PYLOCK_VALUE", group=KIND),
         Option("transactional", "", help="with --sequence: the number goes back if the command fails", group=KIND),
         Option("timestamp", "", "FORMAT", "a time that nobody else gets, told in PYLOCK_VALUE", group=KIND),
-        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", group=LOCK),
+        Option("reason", "", "TEXT", "shown to others while the lock is held or waited for", parse=from_os, group=LOCK),
         Option("directory", "d", "DIR", DIRECTORY.help, group=LOCK),
         Option(
             "timeout",
@@ -100,6 +104,15 @@ RUN = Command(
             "wait-for", "", "WHAT", "command (the default), or tree: until the last descendant is gone", group=COMMAND
         ),
         Option(
+            "limit",
+            "",
+            "SECONDS",
+            "how long the command may run: then TERM, and exit status 124; implies --new-group",
+            parse=seconds,
+            group=COMMAND,
+        ),
+        Option("grace", "", "SECONDS", "with --limit: from TERM to KILL (10 s)", parse=seconds, group=COMMAND),
+        Option(
             "exec",
             "",
             help="become the command: no process of pylock stays in memory; not for one that closes its descriptors",
@@ -116,8 +129,16 @@ RUN = Command(
         ),
         Option("quiet", "q", help="say nothing while waiting", group=OUTPUT),
         Option("verbose", "v", help="say what happens", group=OUTPUT),
+        Option(
+            "log",
+            "",
+            "FILE",
+            "append a line for each grant, wait, release and refusal; syslog sends them there",
+            group=OUTPUT,
+        ),
         Option("config", "", "FILE", "read settings from this file last", group=OUTPUT),
         HELP,
     ),
     exit_codes=EXIT_CODES,
+    takes=options.COMMAND,
 )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from errno import ENOEXEC
+from time import monotonic
 
 from .._deadlock import nesting
 from .._errors import LockError, LockTimeout
+from .._file.layout import UNLIMITED
 from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
 from .._queue.drivers import drive
-from .._run.environment import variables
+from .._run.environment import variables, waited_for
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
-from . import complain
+from . import complain, message_of
 from .announcing import drive_announcing
 from .options import UsageError
+from .settings import RunSettings, completed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +27,12 @@ if TYPE_CHECKING:
     from .._acquiring.claim import Claim
     from .._queue.drivers import Result, Steps
     from .._request import Request
+    from .._run.limit import Limit
     from .._several import Composite
-    from .flom_ways import Ways
+    from .log import Log
     from .options import Values
 
 DEFAULT_NAME = "default"
-SYSTEM_FILE = "/etc/pylock/config.toml"
-USER_FILE = "~/.config/pylock/config.toml"
 BUSY = 75
 """Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
 
@@ -43,7 +45,7 @@ class Struck(BaseException):
     """A signal came while the lock was waited for."""
 
     def __init__(self, signal: int) -> None:
-        super().__init__(signal)
+        super().__init__(f"signal {signal}")
         self.signal = signal
 
 
@@ -58,12 +60,12 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
 
         refuse_contradictions(values, operands)
     _refuse_with_exec(values)
-    settings = completed(values)
-    name = operands[0] if operands else str(settings.get("name", DEFAULT_NAME))
+    settings = RunSettings(completed(values))
+    name = from_os(operands[0]) if operands else settings.name or DEFAULT_NAME
     return run_settings(settings, name, command)
 
 
-def run_settings(settings: Values, name: str, command: list[str], cannot_run: int | None = None) -> int:
+def run_settings(settings: RunSettings, name: str, command: list[str], cannot_run: int | None = None) -> int:
     """Run the command as the settings say; ``cannot_run`` stands for the exit statuses 126 and 127."""
     try:
         return _Run(settings, name, command).carry_out()
@@ -77,40 +79,41 @@ def run_settings(settings: Values, name: str, command: list[str], cannot_run: in
 class _Run:
     """One command under its locks."""
 
-    def __init__(self, settings: Values, name: str, command: list[str]) -> None:
+    def __init__(self, settings: RunSettings, name: str, command: list[str]) -> None:
         self._settings = settings
-        self._flom: Ways | None = settings.get("as_flom")
+        self._flom = settings.as_flom
         self._command = command
         self._program = find_program(command[0], os.environ.get("PATH"))
-        self._ignore = _numbers(settings.get("ignore_signals", ()))
-        self._start_ignoring = _numbers(settings.get("start_ignoring", ()), from_start=True)
-        self._whole_tree = _choice(settings, "wait_for", ("command", "tree")) == "tree"
-        self._is_quiet = bool(settings.get("quiet"))
+        self._ignore = _numbers(settings.ignore_signals or ())
+        self._start_ignoring = _numbers(settings.start_ignoring or (), from_start=True)
+        self._whole_tree = _waits_for_tree(settings.wait_for)
+        self._is_quiet = bool(settings.quiet)
         self._closed = fill_standard_descriptors()
-        if "locks" in settings:
+        self._log = _log(settings.log)
+        if settings.locks:
             from .settled import settle_all
 
-            first = str(settings.get("tree", name))
-            others = [_name_and_mode(text)[0] for text in settings.get("others", ())]
-            settle_all(settings, first, others, makes=_OTHER_KINDS.isdisjoint(settings))
+            first = settings.tree or name
+            names = [_name_and_mode(text)[0] for text in settings.others or ()]
+            settle_all(settings, first, names, makes=not settings.given(*_OTHER_KINDS))
         self._first = wanted_lock(settings, name)
-        self._wanted = self._with_others(settings.get("others", ()))
+        self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]
         for request in self._requests:
             request.command = from_os(" ".join(command))
             request.renews |= self._flom is not None
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
-        self._requests[-1].passes_bell_late = not settings.get("exec")
+        self._requests[-1].passes_bell_late = not settings.exec
 
     def _with_others(self, others: tuple[str, ...]) -> Lock | Composite[Any]:
         if not others:
             return self._first
         from .._several import all_of
 
-        common = {key: self._settings[key] for key in ("priority", "reason", "directory") if key in self._settings}
-        defined = self._settings.get("locks", {})
+        common = self._settings.given("priority", "reason", "directory")
         named = (_name_and_mode(text) for text in others)
-        return all_of(self._first, *(lock(name, mode, **common, **defined.get(name, {})) for name, mode in named))
+        defined = self._settings.defined
+        return all_of(self._first, *(lock(name, mode, **common, **defined(name)) for name, mode in named))
 
     def carry_out(self) -> int:
         if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
@@ -118,25 +121,32 @@ class _Run:
                 nesting.refuse_deadlock(request)
         for number in self._start_ignoring:
             raw.signal(number, raw.SIG_IGN)
+        limit = _limit(self._settings)
         supervisor = Supervisor(
-            self._ignore, bool(self._settings.get("new_group")), self._whole_tree, self._start_ignoring, complain
-        )
+            self._ignore, bool(self._settings.new_group or limit), self._whole_tree, self._start_ignoring, complain,
+            limit,
+        )  # fmt: skip
         claim: Any = self._wanted.new_claim()
         try:
             if not claim.take():
                 if self._timeout() != 0:
                     refuse_lent(self._requests)
-                wait(self._wanted.steps(claim, self._timeout(), False, LockTimeout), self._requests, self._is_quiet)
+                steps = self._wanted.steps(claim, self._timeout(), False, LockTimeout)
+                wait(steps if self._log is None else self._noting(steps, claim), self._requests, self._is_quiet)
         except LockTimeout as error:
             claim.give_up(error)
+            self._note("refusal", claim, waited=error.waited, why=str(error))
             return self._busy(error)
         except BaseException as error:
             claim.give_up(error)
+            self._note("refusal", claim, why=message_of(error))
             if isinstance(error, ImportError):
                 return complain(f"{error}; pylock was upgraded or removed while it waited: start the command again")
             raise
         status = self._supervise(supervisor, claim)
         # Signals stay blocked: what comes now is too late to change how the command ended.
+        if limit is not None and limit.is_up:
+            return limit.exit_code
         if not os.WIFSIGNALED(status):
             return os.waitstatus_to_exitcode(status)
         if self._flom and self._flom.overlooks(os.WTERMSIG(status), supervisor.received):
@@ -148,10 +158,15 @@ class _Run:
         claims: tuple[Claim, ...] = claim.claims
         first = next(single for single in claims if single.request is self._first.parts[-1].request)
         environment = _environment() | self._told(claims, first)
-        if self._settings.get("exec"):
+        self._note("grant", claim, waited=waited_for(claims))
+        self._say(
+            f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}, after {waited_for(claims):.1f} s, in'
+            f" {first.request.directory.path}, by {self._settings.origin}"
+        )
+        if self._settings.exec:
             self._become_command(claims, environment)
         supervisor.block_signals()
-        self._say(f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}')
+        begun = monotonic()
         status = -1
         try:
             supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
@@ -159,6 +174,7 @@ class _Run:
             status = supervisor.wait(nesting.mark(), self._announce_descendants)
         finally:
             self._let_go(claim, failed=status != 0)
+            self._note("release", claim, held=monotonic() - begun, status=_shell_status(status))
         self._say(f'let go of "{first.request.name}"')
         return status
 
@@ -167,13 +183,13 @@ class _Run:
             try:
                 claim.pass_bell()
             except OSError as error:  # who waits looks by itself
-                self._say(f"cannot wake who waits: {error}")
+                self._say(f"cannot wake who waits: {message_of(error)}")
 
     def _let_go(self, claim: Any, failed: bool) -> None:
         try:
             claim.release(failed)
         except (OSError, LockError) as error:  # it is free all the same, and the command ended as it did
-            complain(str(error))
+            complain(message_of(error))
 
     def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
@@ -186,17 +202,18 @@ class _Run:
 
     def _busy(self, error: LockTimeout) -> int:
         """What to do when the lock could not be had."""
-        if self._settings.get("skip_if_busy"):
+        if self._settings.skip_if_busy:
             self._say(f"skipped: {error}")
             return 0
         if self._flom:
             self._flom.say_refused(error.exists)
         complain(str(error))
-        busy = int(self._settings.get("busy_exit_code", BUSY))
-        return busy if error.exists else int(self._settings.get("absent_exit_code", busy))
+        busy, absent = self._settings.busy_exit_code, self._settings.absent_exit_code
+        code = busy if error.exists or absent is None else absent
+        return BUSY if code is None else code
 
     def _timeout(self) -> float | None:
-        return 0.0 if self._settings.get("skip_if_busy") else self._settings.get("timeout")
+        return 0.0 if self._settings.skip_if_busy else self._settings.timeout
 
     def _become_command(self, claims: tuple[Claim, ...], environment: dict[str, str]) -> NoReturn:
         for claim in claims:
@@ -218,8 +235,30 @@ class _Run:
         if not self._is_quiet:
             complain(f"the command has ended; its descendants hold on: pid {', '.join(map(str, pids))}")
 
+    def _noting(self, steps: Steps[Result], claim: Any) -> Steps[Result]:
+        """The same steps, the first of which begins a wait."""
+        try:
+            asked = next(steps)
+            self._note("wait", claim)
+            while True:
+                asked = steps.send((yield asked))
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        finally:
+            steps.close()
+
+    def _note(self, event: str, claim: Any, **fields: object) -> None:
+        """Write it into the log, if there is one, for each lock that was asked for."""
+        if self._log is None:
+            return
+        for single in claim.claims:
+            if not single.request.kind.below and not (event == "wait" and single.grant):
+                token = {} if single.grant is None else {"token": single.grant[0]}
+                self._log.write(event, single.request, **token, **fields)
+
     def _say(self, text: str) -> None:
-        if self._settings.get("verbose"):
+        if self._settings.verbose:
             complain(text)
 
 
@@ -249,16 +288,57 @@ def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:
             raw.signal(number, handler)
 
 
-def wanted_lock(settings: Values, name: str) -> Lock | Composite[Any]:
+def wanted_lock(settings: RunSettings, name: str) -> Lock | Composite[Any]:
     """Return the lock that the settings describe."""
-    settings = settings.get("locks", {}).get(settings.get("tree", name), {}) | settings
-    implied = "shared" if "capacity" in settings or "weight" in settings else "exclusive"
-    mode = str(settings.get("mode") or implied)
-    if not _OTHER_KINDS.isdisjoint(settings):
+    defined = settings.defined(settings.tree or name)
+    implied = "exclusive" if settings.capacity is None and settings.weight is None else "shared"
+    mode = settings.mode or implied
+    if settings.given(*_OTHER_KINDS):
         from .kinds import lock_of_kind
 
-        return lock_of_kind(settings, name, mode)
-    return lock(name, mode, **{key: settings[key] for key in _PLAIN if key in settings})
+        return lock_of_kind(settings, name, mode, defined)
+    wanted = lock(name, mode, **defined | settings.given(*_PLAIN))
+    if settings.weight is not None and not settings.as_flom:
+        _refuse_weight_of_nothing(settings.weight, settings, wanted.request)
+    return wanted
+
+
+def _refuse_weight_of_nothing(weight: int, settings: RunSettings, request: Request) -> None:
+    """Raise UsageError where units are asked for by number, and any number of them may be had.
+
+    So it is for who types -w as for flock(1), and means seconds; one unit is fine for who says that it is to be shared.
+    """
+    meant = (weight == 1 and settings.mode is not None) or not request.mode.counted
+    if meant or settings.create is False or nesting.capacity_of(request) != UNLIMITED:
+        return
+    raise UsageError(
+        f'--weight {weight}: the lock "{request.name}" has no capacity, so that any number share it; give --capacity'
+        f" too. To wait {weight} seconds at most is --timeout: -t {weight}"
+    )
+
+
+def _limit(settings: RunSettings) -> Limit | None:
+    """How long the command may run; as for timeout(1), 0 is for ever."""
+    if not settings.limit:
+        return None
+    from .._run.limit import GRACE, Limit
+
+    return Limit(settings.limit, GRACE if settings.grace is None else settings.grace)
+
+
+def _log(where: str | None) -> Log | None:
+    if where is None:
+        return None
+    from .log import Log
+
+    return Log(where)
+
+
+def _shell_status(status: int) -> int:
+    """The exit status that a shell shows for a wait status; -1 stands for none."""
+    if status < 0:
+        return 125
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
 
 def _numbers(signals: tuple[str | int, ...], from_start: bool = False) -> list[int]:
@@ -269,18 +349,6 @@ def _numbers(signals: tuple[str | int, ...], from_start: bool = False) -> list[i
 
     check = ignorable_from_start if from_start else ignorable
     return [check(str(signal)) for signal in signals]
-
-
-def completed(values: Values) -> Values:
-    """The command line's values, completed from the settings files there are."""
-    files = [path for path in (SYSTEM_FILE, os.path.expanduser(USER_FILE)) if os.path.exists(path)]
-    if named := values.get("config") or os.environ.get("PYLOCK_CONFIG"):
-        files.append(str(named))
-    if not files:
-        return values
-    from .config import load_settings
-
-    return load_settings(files) | values
 
 
 def _environment() -> dict[str, str]:
@@ -301,17 +369,16 @@ def _is_default(number: int) -> bool:
     return raw.getsignal(number) is not raw.SIG_IGN
 
 
-def _choice(settings: Values, name: str, choices: tuple[str, ...]) -> str:
-    value = str(settings.get(name, choices[0]))
-    if value not in choices:
-        raise UsageError(f"--{name.replace('_', '-')} is one of {', '.join(choices)}, not {value!r}")
-    return value
+def _waits_for_tree(what: str | None) -> bool:
+    if what not in (None, "command", "tree"):
+        raise UsageError(f"--wait-for is one of command, tree, not {what!r}")
+    return what == "tree"
 
 
 def _refuse_with_exec(values: Values) -> None:
     """With --exec nobody stays who could see to these."""
     if values.get("exec"):
-        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan"):
+        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan", "limit"):
             if name in values:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 

@@ -12,11 +12,13 @@ from .._errors import LockTimeout
 from .._file.byterange import let_go
 from .._file.descriptors import close
 from .._file.lockfile import open_file
+from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._run.supervisor import die_of, raw
 from . import complain
 from .options import UsageError
-from .runner import BUSY, Struck, completed, fill_standard_descriptors, refuse_lent, wait, wanted_lock
+from .runner import BUSY, Struck, fill_standard_descriptors, refuse_lent, wait, wanted_lock
+from .settings import RunSettings, completed, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _STANDARD = 3
 
 
 def print_path(values: Values, operands: list[str]) -> int:
-    request = lock(_one_name(operands), directory=values.get("directory")).request
+    request = lock(_one_name(operands), directory=place(values).directory).request
     close(open_file(request.path, request.directory))  # which gives it the mode that its directory asks for
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(request.path) + b"\n")
@@ -41,16 +43,16 @@ def take(values: Values, operands: list[str]) -> int:
     """Take the lock for the process that started this one; return the exit status."""
     fd, name = _descriptor(values), _one_name(operands)
     fill_standard_descriptors()
-    settings = {key: value for key, value in completed(values).items() if key not in _FOR_RUN}
+    settings = RunSettings({key: value for key, value in completed(values).items() if key not in _FOR_RUN})
     wanted = wanted_lock(settings, name)
     assert isinstance(wanted, Lock)  # other kinds are asked for by options of run alone
     try:
-        return _take(wanted, fd, settings)
+        return _take(wanted, fd, settings, bool(values.get("token")))
     except Struck as struck:
         return die_of(struck.signal)
 
 
-def _take(wanted: Lock, fd: int, settings: Values) -> int:
+def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> int:
     script, request = os.getppid(), wanted.request
     lend(request, fd)
     nesting.refuse_deadlock(request)
@@ -59,24 +61,24 @@ def _take(wanted: Lock, fd: int, settings: Values) -> int:
     claim = wanted.new_claim()
     try:
         if not claim.take():
-            if settings.get("timeout") != 0:
+            if settings.timeout != 0:
                 refuse_lent([request])
-            steps = wanted.steps(claim, settings.get("timeout"), False, LockTimeout)
-            wait(_while_there(script, steps), [request], bool(settings.get("quiet")))
+            steps = wanted.steps(claim, settings.timeout, False, LockTimeout)
+            wait(_while_there(script, steps), [request], bool(settings.quiet))
         assert claim.grant is not None
         token = claim.grant[0]
     except LockTimeout as error:
         claim.give_up(error)
         complain(str(error))
-        return int(settings.get("busy_exit_code", BUSY))
+        return BUSY if settings.busy_exit_code is None else settings.busy_exit_code
     except BaseException as error:
         let_go(fd)  # a signal may have come just after the grant
         claim.give_up(error)
         raise
     claim.close()
-    if settings.get("token"):
+    if prints_token:
         print(token)
-    if settings.get("verbose"):
+    if settings.verbose:
         complain(f'descriptor {fd} holds "{request.name}", token {token}')
     return 0
 
@@ -107,7 +109,7 @@ def tell_if_held(values: Values, operands: list[str]) -> int:
     from .._status import inspect
 
     lenders.adopt()
-    state = inspect(_one_name(operands), values.get("directory"))
+    state = inspect(_one_name(operands), place(values).directory)
     present = {(holder.pid, holder.start) for holder in state.holders}
     mine = (outer for outer in nesting.outer_holds() if (outer.pid, outer.start) in present)
     return 0 if any(os.path.realpath(outer.path) == os.path.realpath(state.path) for outer in mine) else 1
@@ -116,7 +118,7 @@ def tell_if_held(values: Values, operands: list[str]) -> int:
 def _one_name(operands: list[str]) -> str:
     if len(operands) != 1:
         raise UsageError(f"needs one NAME, not {len(operands)}; of several locks each has a command of its own")
-    return operands[0]
+    return from_os(operands[0])
 
 
 def _descriptor(values: Values) -> int:

@@ -9,21 +9,21 @@ from .admin import definition_changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .options import Values
+    from .settings import RunSettings
 
 
-def settle_all(settings: Values, first: str, others: list[str], *, makes: bool) -> None:
+def settle_all(settings: RunSettings, first: str, others: list[str], *, makes: bool) -> None:
     """Let the locks of this command be as ``[locks.NAME]`` says, if that has changed, and say so once.
 
     ``makes``: the first one is plain, which may be made. Raises as `settle`.
     """
     for each in (first, *others):
-        said = settings["locks"].get(each)
+        said = settings.defined(each)
         if not said:
             continue
-        where = str(settings["locks_from"])
-        changed = settle(each, said, where, settings.get("directory"), makes=makes or each != first)
-        if changed and not settings.get("quiet"):
+        where = str(settings.locks_from)
+        changed = settle(each, said, where, settings.directory, makes=makes or each != first)
+        if changed and not settings.quiet:
             text = definition_changes(*changed)
             complain(
                 f'"{harmless(each)}": {harmless(text)}, as [locks."{harmless(each)}"] of {harmless(where)} says now'

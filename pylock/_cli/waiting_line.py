@@ -7,10 +7,11 @@ import sys
 from time import monotonic
 
 from .._errors import harmless
+from .._file.layout import POOL
 from .._file.lockfile import Look
 from .._process import identity
-from .._run.terminal import in_foreground
-from .._status import Holder, clock, closing, shorten, take_census
+from .._run.terminal import in_foreground, is_dumb
+from .._status import Contender, Holder, Waiter, clock, closing, shorten, take_census
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 AGAIN_ON_TERMINAL, AGAIN = 1.0, 60.0
 """Seconds from one line to the next."""
 
-_Look = tuple["Request", tuple[Holder, ...], int, int, str]
-"""The request that is waited for, who holds that lock, our place in the queue (0: none), how many wait, and who closed
-the lock, if it is."""
+_Look = tuple["Request", tuple[Holder, ...], tuple[Waiter, ...], int, str]
+"""The request that is waited for, who holds that lock, who waits for it, our place in the queue (0: none), and who
+closed the lock, if it is."""
 
 
 class WaitingLine:
@@ -30,7 +31,7 @@ class WaitingLine:
     def __init__(self, requests: list[Request], begun: float) -> None:
         self._requests = requests
         self._begun = begun
-        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty() and not is_dumb()
         self._in_place = False
         self._again = 0.0
         self._unread = False
@@ -67,8 +68,8 @@ class WaitingLine:
     def _look(self) -> _Look:
         """Of several locks show the first that is in the way: all are waited for, and some may be free."""
         looks = [self._look_at(request) for request in self._requests]
-        queued = [look for look in looks if look[2]]
-        return next((look for look in queued if look[4] or _excluding(look)), (queued or looks[-1:])[0])
+        queued = [look for look in looks if look[3]]
+        return next((look for look in queued if look[4] or _blocking(*look[:2])), (queued or looks[-1:])[0])
 
     def _look_at(self, request: Request) -> _Look:
         with Look(request.path, request.directory.remote) as fd:
@@ -76,17 +77,11 @@ class WaitingLine:
             is_closed = request.terms.limit == 0
             closed = f"closed {closing(fd, request.slots_start) or ''}".rstrip() if is_closed and fd >= 0 else ""
         place = next((waiter.place for waiter in waiters if waiter.pid == identity().pid), 0)
-        return request, holders, place, len(waiters), closed
-
-
-def _excluding(look: _Look) -> bool:
-    """Whether somebody holds the lock who may be in our way."""
-    request, holders, *_ = look
-    return request.mode.counted or any(holder.code not in request.mode.compatible for holder in holders)
+        return request, holders, waiters, place, closed
 
 
 def _text(
-    waited: float, request: Request, holders: tuple[Holder, ...], place: int, count: int, closed: str,
+    waited: float, request: Request, holders: tuple[Holder, ...], waiters: tuple[Waiter, ...], place: int, closed: str,
     brief: bool = False,
 ) -> str:  # fmt: skip
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
@@ -97,12 +92,34 @@ def _text(
     if not place and not request.create:
         text += ", which nobody else uses yet"
     if place:
-        text += f", {'' if brief else 'place '}{place} of {count}"
+        text += f", {'' if brief else 'place '}{place} of {len(waiters)}"
     if closed:
         text += f", which is {'closed' if brief else closed}"
-    if holders:
-        text += _held_briefly(holders) if brief else _held(holders)
+    blocking = _blocking(request, holders)
+    if not blocking and place > 1:
+        text += _behind(waiters[0], brief)
+    elif holders:
+        text += _held_briefly(blocking or holders) if brief else _held(blocking or holders)
     return harmless(f"pylock: {text}" if brief else f"pylock: waiting {text}")
+
+
+def _blocking(request: Request, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    """Who of the holders keeps the request out; none if it is only kept waiting by those who are before it."""
+    if request.kind.name == POOL:  # whose elements are not all alike
+        return holders
+    excluding = tuple(holder for holder in holders if holder.code not in request.mode.compatible)
+    if excluding:
+        return excluding
+    sharing = tuple(holder for holder in holders if holder.code == "PR")
+    used = sum(holder.weight for holder in sharing)
+    return sharing if request.mode.counted and used + request.weight > request.terms.limit else ()
+
+
+def _behind(first: Contender, brief: bool) -> str:
+    """Who is before us, for a lock that we could have otherwise."""
+    if brief:
+        return f"; behind pid {first.pid} {first.host} {first.user} ({first.code}) {first.command}"
+    return f", behind {first} (user {first.user}), who waits for it before us ({first.mode})"
 
 
 def _held(holders: tuple[Holder, ...]) -> str:

@@ -78,7 +78,7 @@ def refuse_deadlock(request: Request) -> None:
         both_counted = outer.code == "PR" and request.mode.counted
         if not (excludes or both_counted) or not _still_holds(outer, request):
             continue
-        if excludes or outer.weight + request.weight > _capacity(request) > 0:
+        if excludes or outer.weight + request.weight > capacity_of(request) > 0:
             raise Deadlock(
                 f'would wait for ever for "{request.name}" ({request.mode.name}): this command already runs under it'
                 f" ({BY_CODE[outer.code].name}), held for it by pid {outer.pid}; take the lock only once",
@@ -86,7 +86,7 @@ def refuse_deadlock(request: Request) -> None:
             )
 
 
-def _capacity(request: Request) -> int:
+def capacity_of(request: Request) -> int:
     """The capacity that the lock has, or would have by this request."""
     definition = None
     try:

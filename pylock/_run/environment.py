@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from .._acquiring.claim import Claim
 
 
+def waited_for(claims: tuple[Claim, ...]) -> float:
+    """Return how many seconds it took until the last of them was granted."""
+    return sum(claim.waited for claim in claims)
+
+
 def variables(claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
     """Return the variables for a command that runs under these claims, of which ``first`` is the one to speak of."""
     request = first.request
@@ -18,6 +23,7 @@ def variables(claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
         "PYLOCK_NAME": to_os(request.name),
         "PYLOCK_MODE": request.mode.name,
         "PYLOCK_TOKEN": str(first.grant[0]),
+        "PYLOCK_WAITED": f"{waited_for(claims):.3f}",
         "PYLOCK_DIR": request.directory.path,
         VARIABLE: extended([claim.request for claim in claims]),
     }

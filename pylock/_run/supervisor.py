@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
     from typing import Any
 
+    from .limit import Limit
+
 raw = _signal
 
 FORWARDED = frozenset((
@@ -106,13 +108,15 @@ class Supervisor:
     has a process group of its own and gets each signal exactly once; else it shares this process's group, and a
     signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on. With
     ``whole_tree`` every descendant is waited for too. The command is started with the signals of ``keep_ignored``
-    ignored, as this process ignores them. ``tell`` is given what the user should know.
+    ignored, as this process ignores them. ``tell`` is given what the user should know. ``limit`` is how long the
+    command may run.
     """
 
     def __init__(
         self, ignore: Collection[int], new_group: bool, whole_tree: bool, keep_ignored: Collection[int],
-        tell: Callable[[str], object],
+        tell: Callable[[str], object], limit: Limit | None = None,
     ) -> None:  # fmt: skip
+        self._limit = limit
         self._ignore = frozenset(ignore)
         self._new_group = new_group
         self._whole_tree = whole_tree
@@ -123,6 +127,8 @@ class Supervisor:
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
         if new_group:
             self._taken |= {raw.SIGTSTP}
+        if limit is not None:
+            self._taken |= {raw.SIGALRM}  # a blocked signal is queued even if it is ignored
         self.received: set[int] = set()
         """Signals that came while the command ran, but for those to ignore."""
         self._undelivered: set[int] = set()
@@ -167,6 +173,8 @@ class Supervisor:
                 self._child = spawn("/bin/sh", ["sh", program, *command[1:]])
         except OSError as error:
             raise CannotRun.by(error, command[0], program) from error
+        if self._limit is not None:
+            self._limit.begin()
 
     def wait(self, mark: str, announce: Callable[[list[int]], None]) -> int:
         """Wait until the command has ended; return its wait status.
@@ -181,6 +189,8 @@ class Supervisor:
         if self._terminal is not None:
             self._terminal.take_back_from(self._child)
         if self._whole_tree:
+            if self._limit is not None and self._limit.is_up:
+                self._tell_orphans_to_end()
             await_all(self._taken, self._hand_on_to_all, announce, mark if self._others else "", self._others)
         return status
 
@@ -205,6 +215,9 @@ class Supervisor:
 
     def _hand_on(self, taken: struct_siginfo, send: Callable[[int], None]) -> None:
         signal = taken.si_signo
+        if self._limit is not None and self._limit.is_told_by(taken):
+            self._end_by(self._limit, send)
+            return
         # A positive code means the kernel; these it sends from a terminal, and to the whole group.
         from_terminal = taken.si_code > 0 and signal in _FROM_TERMINAL
         if signal in self._ignore:
@@ -215,6 +228,22 @@ class Supervisor:
         send(signal)
         if signal in RESUMING:
             send(raw.SIGCONT)
+
+    def _end_by(self, limit: Limit, send: Callable[[int], None]) -> None:
+        signal = limit.due()
+        if signal is None:
+            return
+        if signal == raw.SIGTERM:
+            self._tell(f"the command has run for {limit.seconds:g} s, which is its limit: it is told to end")
+        send(signal)
+        if signal in RESUMING:
+            send(raw.SIGCONT)
+
+    def _tell_orphans_to_end(self) -> None:
+        """Who has left the command's group was not told when the time was up."""
+        for pid in set(children() or ()) - self._others:
+            for signal in (raw.SIGTERM, raw.SIGCONT):
+                self._deliver(os.kill, pid, signal)
 
     def _hand_on_to_all(self, taken: struct_siginfo, descendants: list[int]) -> None:
         """The same after the command's end; this process is in the terminal's foreground again, and stops with them."""

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def is_dumb() -> bool:
+    """Whether the terminal, by what it is called, knows no way to write in place."""
+    return os.environ.get("TERM") in ("dumb", "unknown")
+
+
 class Terminal:
     """The controlling terminal, if this process has one."""
 

@@ -12,6 +12,7 @@ import sys
 from ..._errors import harmless
 from ..._file.directories import absolute, default_path, resolve
 from ..options import UsageError
+from ..settings import directory_given, place
 from .inspection import DIRECTORY, LOCK_FILES, look
 from .proof import proof
 
@@ -27,10 +28,9 @@ SECONDS = 10.0
 
 def check_directory(values: Values, operands: list[str]) -> int:
     """Carry out ``pylock check``; 0 if the directory is fit, 1 if not."""
-    if len(operands) > 1:
-        raise UsageError(f"one DIR at most, not {' '.join(operands)}")
     peer = _words_of_peer(values["peer"]) if "peer" in values else None
-    path = absolute(operands[0]) if operands else default_path() or resolve(None).path
+    given = place(values, directory_given(values, operands)).directory
+    path = default_path() or resolve(None).path if given is None else absolute(given)
     fit = True
     for finding in _findings(path, float(values.get("timeout", SECONDS)), peer):
         print(finding, flush=True)

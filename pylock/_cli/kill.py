@@ -1,0 +1,255 @@
+"""``pylock kill``: ends who holds a lock on this host, and says what it did.
+
+1  a process is named by its pid and the moment of its start; both are looked at again before each signal
+2  the signal goes to who is in the record: of `pylock run` it hands it on to its command
+3  after the grace KILL goes to what that has started with the lock's descriptor, so that `run` reports it and lets
+   go; a moment later to the process itself
+4  whoever has the descriptor still, after that or because the process of the record is gone, holds it alone
+"""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+import sys
+from errno import ENOSYS
+from time import monotonic, sleep
+
+from .._errors import harmless
+from .._file.bytemap import ROOM, SEATS
+from .._file.texts import from_os
+from .._process import start_time
+from .._run.limit import GRACE
+from .._run.signals import name_of, number_of
+from .._status import Contender, LockStatus, find_lock
+from . import complain
+from .options import UsageError
+from .settings import place
+from .status import FREE, UNKNOWN
+from .table import as_table
+from .view import terminal_width
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .options import Values
+
+SURVIVED = 1
+"""Exit status if somebody still holds, or waits, who should not."""
+
+_LOOK = 0.02
+_MOMENT = 1.0
+"""Seconds after a KILL in which the dead are gone, and `run` has let go."""
+
+
+class Process:
+    """One process, not whoever has its number later."""
+
+    __slots__ = ("pid", "start")
+
+    def __init__(self, pid: int, start: int) -> None:
+        self.pid = pid
+        self.start = start
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Process) and (self.pid, self.start) == (other.pid, other.start)
+
+    def __hash__(self) -> int:
+        return hash((self.pid, self.start))
+
+    @property
+    def is_there(self) -> bool:
+        return bool(self.start) and start_time(self.pid) == self.start and not self._is_zombie()
+
+    def _is_zombie(self) -> bool:
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[:1] == [b"Z"]
+        except OSError:
+            return True
+
+    def send(self, number: int) -> bool:
+        """Signal it; False if it is gone. Raises PermissionError."""
+        try:
+            fd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        except OSError as error:
+            if error.errno != ENOSYS:  # Linux before 5.3, where its number may be used again in the next line
+                raise
+            return self.is_there and _sent(lambda: os.kill(self.pid, number))
+        try:
+            # Whoever is found to have this start now is who the descriptor is of, or that one is dead.
+            return self.is_there and _sent(lambda: signals.pidfd_send_signal(fd, number))
+        finally:
+            os.close(fd)
+
+
+def _sent(send: Callable[[], None]) -> bool:
+    try:
+        send()
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def kill(values: Values, operands: list[str]) -> int:
+    """Carry out ``pylock kill``; return the exit status."""
+    if len(operands) != 1:
+        raise UsageError(f"needs one NAME, not {len(operands)}")
+    name = from_os(operands[0])
+    where = place(values)
+    number = number_of(values.get("signal", "TERM"))
+    found = find_lock(name, where.directory)
+    if found is None:
+        complain(f'there is no lock "{name}"; looked {where}')
+        return UNKNOWN
+    wanted = _wanted(found, "waiters" in values)
+    if not wanted:
+        print(f'nobody holds "{harmless(name)}"')
+        return FREE
+    if "yes" not in values and sys.stdin is not None and sys.stdin.isatty() and not _confirmed(found):
+        complain("nothing was done")
+        return SURVIVED
+    return _End(name, found.path, where.directory, "waiters" in values).carry_out(number, values.get("grace", GRACE))
+
+
+def _wanted(found: LockStatus, with_waiters: bool) -> list[Contender]:
+    """Who is to end, the last who waits first, so that none of them starts because others end."""
+    return [*(reversed(found.waiters) if with_waiters else ()), *found.holders]
+
+
+def _confirmed(found: LockStatus) -> bool:
+    print(as_table((found,), found.path, width=terminal_width()))
+    print("end them? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class _End:
+    """The end of those who hold one lock."""
+
+    def __init__(self, name: str, path: str, directory: str | None, with_waiters: bool) -> None:
+        self._name = name
+        self._path = path
+        self._directory = directory
+        self._with_waiters = with_waiters
+        self._marked: dict[tuple[int | None, int | None, float | None], Contender] = {}
+        """Who held, or waited, at the beginning; those who come later are not meant."""
+
+    def carry_out(self, number: int, grace: float) -> int:
+        self._marked = {self._key(contender): contender for contender in self._now()}
+        for contender in self._marked.values():
+            self._begin(contender, number)
+        self._wait(grace)
+        for stage in (self._children, self._themselves, self._heirs):
+            left = self._left()
+            targets = [target for contender in left for target in stage(contender)]
+            if targets:
+                self._kill(targets)
+                self._wait(_MOMENT)
+        for contender in self._left():
+            print(f"{harmless(str(contender))}: still {'waits' if hasattr(contender, 'place') else 'holds'}")
+        return SURVIVED if self._left() else FREE
+
+    def _now(self) -> list[Contender]:
+        found = find_lock(self._name, self._directory)
+        return _wanted(found, self._with_waiters) if found else []
+
+    def _left(self) -> list[Contender]:
+        """Those of the beginning who are still there."""
+        return [contender for contender in self._now() if self._key(contender) in self._marked]
+
+    def _key(self, contender: Contender) -> tuple[int | None, int | None, float | None]:
+        since = None if self._with_waiters else contender.since  # who waited may hold meanwhile
+        return contender.pid, contender.start, since
+
+    def _begin(self, contender: Contender, number: int) -> None:
+        if contender.is_here:
+            self._send(_process_of(contender), number, str(contender))
+        elif heirs := self._heirs(contender):
+            for heir in heirs:
+                self._send(heir, number, f"pid {heir.pid}, which has the lock of {contender}")
+        else:
+            print(f"{harmless(str(contender))}: is no process of this host that can be seen from here; left alone")
+
+    def _kill(self, targets: list[Process]) -> None:
+        for target in dict.fromkeys(targets):
+            self._send(target, signals.SIGKILL, f"pid {target.pid}")
+
+    def _send(self, target: Process, number: int, text: str) -> None:
+        try:
+            sent = target.send(number)
+            if sent and number in (signals.SIGTERM, signals.SIGHUP):
+                target.send(signals.SIGCONT)  # one that is stopped could not act on it
+            done = f"{name_of(number)} sent" if sent else "is gone already"
+        except OSError as error:
+            done = f"{name_of(number)} could not be sent: {error.strerror}"
+        print(f"{harmless(text)}: {done}", flush=True)
+
+    def _wait(self, seconds: float) -> None:
+        until = monotonic() + seconds
+        while self._left() and monotonic() < until:
+            sleep(_LOOK)
+
+    def _children(self, contender: Contender) -> list[Process]:
+        """What the process of the record has started with the lock's descriptor."""
+        if not contender.is_here:
+            return []
+        return [process for process, parent in _who_has(self._path) if parent == contender.pid]
+
+    def _themselves(self, contender: Contender) -> list[Process]:
+        return [_process_of(contender)] if contender.is_here else []
+
+    def _heirs(self, contender: Contender) -> list[Process]:
+        """Who holds it in place of a process that is gone."""
+        if contender.is_here or not contender.was_here:
+            return []
+        others = {other.pid for other in self._now() if other.is_here}
+        return [
+            process for process, parent in _who_has(self._path) if process.pid not in others and parent not in others
+        ]
+
+
+def _process_of(contender: Contender) -> Process:
+    return Process(contender.pid or 0, contender.start or 0)
+
+
+def _who_has(path: str) -> Iterator[tuple[Process, int]]:
+    """Find the processes with a descriptor through which the lock is held; each with the pid of its parent."""
+    try:
+        file = os.stat(path)
+    except OSError:
+        return
+    for entry in os.scandir("/proc"):
+        if entry.name.isascii() and entry.name.isdigit() and _has(int(entry.name), file):
+            pid = int(entry.name)
+            yield Process(pid, start_time(pid)), _parent(pid)
+
+
+def _has(pid: int, file: os.stat_result) -> bool:
+    try:
+        return any(_holds_through(pid, fd, file) for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:  # somebody else's, or it has just ended
+        return False
+
+
+def _holds_through(pid: int, fd: str, file: os.stat_result) -> bool:
+    """Whether the descriptor locks bytes that only holders lock. Source: proc_pid_fdinfo(5), lock."""
+    try:
+        if not os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), file):
+            return False
+    except OSError:  # closed meanwhile, or on a file server that is away
+        return False
+    with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as lines:
+        starts = [int(line.split()[-2]) for line in lines if line.startswith("lock:") and "OFDLCK" in line]
+    return any(ROOM <= start < SEATS for start in starts)
+
+
+def _parent(pid: int) -> int:
+    # proc_pid_stat(5): the state and the parent follow the command in parentheses
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
