@@ -14,7 +14,7 @@ from .._file.texts import from_os, to_os
 from .._modes import ALL as MODES
 from . import flom_options as flom
 from .commands import ALL
-from .options import COMMAND, Command, Option, UsageError, named
+from .options import COMMAND, SHOWN, Command, Option, UsageError, named
 from .options import WORDS as AS_THEY_ARE
 from .settings import place
 
@@ -196,6 +196,7 @@ _WORDS: dict[str, Callable[[], Iterable[str]]] = {
     "SIG": _signals,
     "GROUP": _groups,
     "WHAT": lambda: ("command", "tree"),
+    "HOW": lambda: SHOWN,
     "yes/no": lambda: ("yes", "no"),
     "yes|no": lambda: ("yes", "no"),
     "bash|zsh|fish": lambda: SHELLS,

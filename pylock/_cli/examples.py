@@ -47,6 +47,7 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
         OUTPUT: (
             ("pylock run --quiet --config site.toml backup -- ./backup", "settings of a site; no waiting line"),
             ("pylock run --log /var/log/pylock.log backup -- ./backup", "a line for each event; or --log syslog"),
+            ("pylock run --show-command program backup -- ./backup KEY", "its words stay out of the lock file"),
             ("pylock run --verbose backup -- ./backup", "says when the lock is held and let go"),
         ),
     },

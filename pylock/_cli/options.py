@@ -176,6 +176,9 @@ def whole(text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number") from None
 
 
+_, PROGRAM, NOTHING = SHOWN = ("line", "program", "nothing")
+"""What others may see of a command: its words, its program's name, or nothing."""
+
 JOBSCHEDULERS_UNLIMITED = (1 << 31) - 1
 
 

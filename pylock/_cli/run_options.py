@@ -136,6 +136,13 @@ RUN = Command(
             "append a line for each grant, wait, release and refusal; syslog sends them there",
             group=OUTPUT,
         ),
+        Option(
+            "show-command",
+            "",
+            "HOW",
+            "what others see of the command: line (the default), program or nothing",
+            group=OUTPUT,
+        ),
         Option("config", "", "FILE", "read settings from this file last", group=OUTPUT),
         HELP,
     ),

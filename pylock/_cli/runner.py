@@ -17,7 +17,7 @@ from .._run.environment import variables, waited_for
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain, message_of
 from .announcing import drive_announcing
-from .options import UsageError
+from .options import NOTHING, PROGRAM, SHOWN, UsageError
 from .settings import RunSettings, completed
 
 TYPE_CHECKING = False
@@ -99,8 +99,9 @@ class _Run:
         self._first = wanted_lock(settings, name)
         self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]
+        shown = _shown(command, settings.show_command)
         for request in self._requests:
-            request.command = from_os(" ".join(command))
+            request.command = shown
             request.renews |= self._flom is not None
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
         self._requests[-1].passes_bell_late = not settings.exec
@@ -367,6 +368,15 @@ def _environment() -> dict[str, str]:
 
 def _is_default(number: int) -> bool:
     return raw.getsignal(number) is not raw.SIG_IGN
+
+
+def _shown(command: list[str], how: str | None) -> str:
+    """What the record says of the command: it stays in the lock file until another record takes its place."""
+    if how not in (None, *SHOWN):
+        raise UsageError(f"--show-command is one of {', '.join(SHOWN)}, not {how!r}")
+    if how == NOTHING:
+        return "(not shown)"
+    return from_os(os.path.basename(command[0]) if how == PROGRAM else " ".join(command))
 
 
 def _waits_for_tree(what: str | None) -> bool:

@@ -25,8 +25,8 @@ class RunSettings:
         "absent_exit_code", "any_of", "as_flom", "busy_exit_code", "capacity", "create", "directory",
         "directory_by", "exec", "grace", "idle_lifespan", "ignore_signals", "limit", "locks", "locks_from", "log",
         "mode", "name", "new_group", "others", "policy", "priority", "quiet", "reason", "rotate", "sequence",
-        "skip_if_busy", "start_ignoring", "timeout", "timestamp", "transactional", "tree", "verbose", "wait_for",
-        "weight", "whole_tree_exists",
+        "show_command", "skip_if_busy", "start_ignoring", "timeout", "timestamp", "transactional", "tree", "verbose",
+        "wait_for", "weight", "whole_tree_exists",
     )  # fmt: skip
 
     absent_exit_code: int | None
@@ -63,6 +63,8 @@ class RunSettings:
     reason: str | None
     rotate: bool | None
     sequence: bool | None
+    show_command: str | None
+    """One of `options.SHOWN`."""
     skip_if_busy: bool | None
     start_ignoring: tuple[str | int, ...] | None
     """Signals that are ignored from the beginning on, and by the command."""
