@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from command import PYLOCK, Running, environment, pylock
-from contender import Contender, waiting
+from contender import Contender, until, waiting
 
 import pylock as library
 from pylock._cli.log import Log
@@ -46,7 +46,7 @@ def test_wait_and_refusal_are_lines(tmp_path: Path) -> None:
     with library.lock("x"):
         assert pylock("run", f"--log={log}", "-t", "0.05", "x", "--", "true").returncode == 75
         running = Running("run", f"--log={log}", "x", "--", "true")
-        waiting("x", 1)
+        until(lambda: len(events(log)) == 3)
         running.signal(signal.SIGTERM)
         assert running.end()[0] == -signal.SIGTERM
     wait, refusal, again, struck = events(log)
