@@ -163,7 +163,7 @@ def test_it_does_not_ask_if_told_so(contenders: type[Contender]) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_process_that_may_not_be_signalled_is_said(
+def test_a_process_of_another_user_is_left_alone(
     contenders: type[Contender], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     place = TemporaryDirectory()  # not below pytest's own, which every other run of it closes to all others
@@ -174,7 +174,30 @@ def test_a_process_that_may_not_be_signalled_is_said(
     holder.acquire("x")
     os.chmod(os.path.join(place.name, "x.lock"), 0o666)
     status, said = as_another_user("kill", "--grace", "0", "x")
-    assert (status, "SIGTERM could not be sent: Operation not permitted" in said) == (1, True), said
+    assert (status, "is not seen to have the lock file open, which only its user and root can see" in said) == (1, True)
+    assert holder.ask("release") is None
+
+
+def test_who_only_stands_in_a_record_is_left_alone(directory: Path, contenders: type[Contender]) -> None:
+    holder = contenders()
+    holder.acquire("x")
+    with subprocess.Popen(["sleep", "60"]) as innocent:
+        try:
+            file = directory / "x.lock"
+            forged = file.read_bytes()
+            for key, of_holder, of_innocent in (
+                ("pid", holder.pid, innocent.pid), ("start", start_time(holder.pid), start_time(innocent.pid)),
+            ):  # fmt: skip
+                old, new = f'"{key}":{of_holder},'.encode(), f'"{key}":{of_innocent},'.encode()
+                assert len(old) == len(new)
+                forged = forged.replace(old, new)
+            with file.open("r+b") as opened:
+                opened.write(forged)
+            done = pylock("kill", "--grace", "0", "x")
+            assert (done.returncode, "is not seen to have the lock file open" in done.stdout) == (1, True)
+            assert innocent.poll() is None
+        finally:
+            innocent.kill()
     assert holder.ask("release") is None
 
 

@@ -1,6 +1,7 @@
 """``pylock kill``: ends who holds a lock on this host, and says what it did.
 
-1  a process is named by its pid and the moment of its start; both are looked at again before each signal
+1  a process is named by its pid and the moment of its start; both are looked at again before each signal. A record is
+   no evidence: only who has the lock file open is signalled, which a forger of records cannot bring about
 2  the signal goes to who is in the record: of `pylock run` it hands it on to its command
 3  after the grace KILL goes to what that has started with the lock's descriptor, so that `run` reports it and lets
    go; a moment later to the process itself
@@ -165,8 +166,11 @@ class _End:
         return contender.pid, contender.start, since
 
     def _begin(self, contender: Contender, number: int) -> None:
-        if contender.is_here:
-            self._send(_process_of(contender), number, str(contender))
+        if own := self._themselves(contender):
+            self._send(own[0], number, str(contender))
+        elif contender.is_here:
+            why = "is not seen to have the lock file open, which only its user and root can see"
+            print(f"{harmless(str(contender))}: {why}; left alone")
         elif heirs := self._heirs(contender):
             for heir in heirs:
                 self._send(heir, number, f"pid {heir.pid}, which has the lock of {contender}")
@@ -199,7 +203,9 @@ class _End:
         return [process for process, parent in _who_has(self._path) if parent == contender.pid]
 
     def _themselves(self, contender: Contender) -> list[Process]:
-        return [_process_of(contender)] if contender.is_here else []
+        """The process of the record, if it can be true."""
+        is_true = contender.is_here and _descriptors(contender.pid or 0, self._path)
+        return [Process(contender.pid or 0, contender.start or 0)] if is_true else []
 
     def _heirs(self, contender: Contender) -> list[Process]:
         """Who holds it in place of a process that is gone."""
@@ -211,38 +217,38 @@ class _End:
         ]
 
 
-def _process_of(contender: Contender) -> Process:
-    return Process(contender.pid or 0, contender.start or 0)
-
-
 def _who_has(path: str) -> Iterator[tuple[Process, int]]:
     """Find the processes with a descriptor through which the lock is held; each with the pid of its parent."""
-    try:
-        file = os.stat(path)
-    except OSError:
-        return
     for entry in os.scandir("/proc"):
-        if entry.name.isascii() and entry.name.isdigit() and _has(int(entry.name), file):
+        if entry.name.isascii() and entry.name.isdigit():
             pid = int(entry.name)
-            yield Process(pid, start_time(pid)), _parent(pid)
+            if any(_holds_through(pid, fd) for fd in _descriptors(pid, path)):
+                yield Process(pid, start_time(pid)), _parent(pid)
 
 
-def _has(pid: int, file: os.stat_result) -> bool:
+def _descriptors(pid: int, path: str) -> list[str]:
+    """The descriptors through which the process has the file open, as far as they can be seen."""
     try:
-        return any(_holds_through(pid, fd, file) for fd in os.listdir(f"/proc/{pid}/fd"))
+        file, found = os.stat(path), os.listdir(f"/proc/{pid}/fd")
     except OSError:  # somebody else's, or it has just ended
-        return False
+        return []
+    return [fd for fd in found if _is_of(pid, fd, file)]
 
 
-def _holds_through(pid: int, fd: str, file: os.stat_result) -> bool:
-    """Whether the descriptor locks bytes that only holders lock. Source: proc_pid_fdinfo(5), lock."""
+def _is_of(pid: int, fd: str, file: os.stat_result) -> bool:
     try:
-        if not os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), file):
-            return False
+        return os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), file)
     except OSError:  # closed meanwhile, or on a file server that is away
         return False
-    with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as lines:
-        starts = [int(line.split()[-2]) for line in lines if line.startswith("lock:") and "OFDLCK" in line]
+
+
+def _holds_through(pid: int, fd: str) -> bool:
+    """Whether the descriptor locks bytes that only holders lock. Source: proc_pid_fdinfo(5), lock."""
+    try:
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as lines:
+            starts = [int(line.split()[-2]) for line in lines if line.startswith("lock:") and "OFDLCK" in line]
+    except OSError:  # closed meanwhile
+        return False
     return any(ROOM <= start < SEATS for start in starts)
 
 
