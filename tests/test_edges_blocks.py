@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from command import environment
+from command import PYLOCK, environment
 from command import pylock as command
 from contender import Contender, until
 
@@ -343,7 +344,7 @@ def test_processes_that_wait_crosswise_get_one_deadlock(contenders: type[Contend
 
 def test_commands_that_wait_crosswise_get_one_deadlock() -> None:
     def take(first: str, second: str) -> str:
-        inner = f"until test -e {second}.in; do sleep 0.01; done; {sys.executable} -m pylock run -t 20 {second} -- true"
+        inner = f"until test -e {second}.in; do sleep 0.01; done; {shlex.join(PYLOCK)} run -t 20 {second} -- true"
         done = command("run", first, "--", "sh", "-c", f">{first}.in; {inner}", cwd=place)
         return "both" if done.returncode == 0 else "deadlock" if "for ever" in done.stderr else done.stderr
 

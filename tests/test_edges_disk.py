@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
 
 import pytest
-from command import environment
+from command import PYLOCK, environment
 from command import pylock as command
 
 needs_root = pytest.mark.skipif(
@@ -162,7 +163,7 @@ def test_limit_of_file_sizes_keeps_nobody_out(mode: str) -> None:
 
 
 def test_command_under_a_limit_of_file_sizes_runs() -> None:
-    script = f"ulimit -f 0; exec {sys.executable} -m pylock run x -- sh -c 'echo ran; exit 3'"
+    script = f"ulimit -f 0; exec {shlex.join(PYLOCK)} run x -- sh -c 'echo ran; exit 3'"
     done = subprocess.run(["bash", "-c", script], env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "ran\n"), done.stderr
     assert command("run", "-t", "0", "x", "--", "true").returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Running, environment
+from command import PYLOCK, Running, environment
 from command import pylock as command
 from contender import Contender, waiting
 
@@ -202,12 +203,12 @@ def test_only_what_the_start_itself_says_means_that_it_cannot_run(code: int, sta
 
 # Who is waited for
 
-EXEC_TREE = "(exec sleep 60) & echo $!; exec {python} -m pylock run --wait-for=tree x -- sh -c '{script}'"
+EXEC_TREE = "(exec sleep 60) & echo $!; exec {pylock} run --wait-for=tree x -- sh -c '{script}'"
 
 
 @pytest.mark.parametrize("script", ["exit 3", "(exec sleep 0.1) & exit 3"], ids=["alone", "with an orphan"])
 def test_tree_does_not_wait_for_children_from_before_an_exec(script: str, start: Start) -> None:
-    running = start("bash", "-c", EXEC_TREE.format(python=sys.executable, script=script))
+    running = start("bash", "-c", EXEC_TREE.format(pylock=shlex.join(PYLOCK), script=script))
     before = int(line(running.stdout))
     try:
         assert running.wait(20) == 3
@@ -383,7 +384,7 @@ def test_pylock_held_of_a_number_that_was_used_again_accuses_nobody(directory: P
 def test_pylock_held_survives_every_name_of_a_directory(name: str, tmp_path: Path) -> None:
     odd = tmp_path / name
     odd.mkdir()
-    inner = f"{sys.executable} -m pylock run -t 5 x -- true"
+    inner = f"{shlex.join(PYLOCK)} run -t 5 x -- true"
     variables = environment(PYLOCK_DIR=str(odd))
     done = command("run", "x", "--", "sh", "-c", inner, env=variables)
     assert "would wait for ever" in done.stderr, done.stderr
