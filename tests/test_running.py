@@ -15,6 +15,7 @@ from command import environment
 from contender import Contender, until
 
 import pylock
+from pylock._run.embedded import _COOKIE, _has_cookie
 
 
 def test_outcome_of_a_command_that_ends() -> None:
@@ -168,3 +169,15 @@ def test_lock_is_left_to_the_command_if_the_program_is_killed() -> None:
     os.kill(child, signal.SIGKILL)
     until(lambda: not pylock.lock("x").locked())
     running.stdout.close()
+
+
+def test_a_descendant_is_known_in_every_moment_of_its_execs(tmp_path: Path) -> None:
+    """In an execve(2) a process has no variables for a moment: who is a stranger then is not waited for."""
+    script = tmp_path / "again"
+    script.write_text('[ "$1" = 0 ] && exec sleep 60; exec sh "$0" $(($1 - 1))')
+    with subprocess.Popen(["sh", str(script), "300"], env=environment(**{_COOKIE: "x"})) as process:
+        try:
+            while Path(f"/proc/{process.pid}/cmdline").read_bytes() != b"sleep\x0060\0":
+                assert _has_cookie(process.pid, "x")
+        finally:
+            process.kill()

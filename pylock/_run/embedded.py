@@ -316,17 +316,22 @@ def _descendants(cookie: str) -> list[int]:
 def _has_cookie(pid: int, cookie: str) -> bool:
     """Whether the process stems from our command; of a zombie, which has no environment any more, it is not known."""
     try:
-        while not (environment := _read(pid, "environ")) and _is_becoming_another_program(pid):
+        while not (environment := _read(pid, "environ")) and not _has_no_variables(pid):
             sleep(0.001)
     except OSError:
         return False
     return f"{_COOKIE}={cookie}".encode() in environment.split(b"\0")
 
 
-def _is_becoming_another_program(pid: int) -> bool:
-    """Whether it is in the middle of an execve(2), in which it has neither words nor variables."""
-    state = _read(pid, "stat").rpartition(b")")[2].split()[0]
-    return state not in (b"Z", b"X") and not _read(pid, "cmdline")
+def _has_no_variables(pid: int) -> bool:
+    """Whether it has none, and not only for a moment, as in the middle of an execve(2).
+
+    The kernel says where the code ends only after it has put the variables there. Source: proc_pid_stat(5), fields 3,
+    27, 50 and 51; load_elf_binary() of Linux.
+    """
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    state, code_end, begin, end = fields[0], fields[24], fields[47], fields[48]
+    return state in (b"Z", b"X") or (code_end != b"0" and begin == end)
 
 
 def _read(pid: int, what: str) -> bytes:
