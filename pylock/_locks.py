@@ -1,6 +1,7 @@
 """`Lock`: asking for a lock, by a thread or a task, with or without waiting.
 
-The way of a request: a door of `Asking` → `Claim.take` (one try) → granted; else `contention` → `waiting` → granted.
+The way of a request: a door of `Asking` → `Claim.take` (one try) → granted; else `steps_to_grant` → `waiting.wait` →
+granted.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Asking(_OfHolds[AnyHold_co]):
 
         ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that this object was made with. For
         several locks it is for all together, and theirs do not count.
-        ``front`` takes the steps of the wait if there is one; by default `fronts.drive`, which blocks this thread.
+        ``front`` takes the steps of the wait if there is one; by default `drivers.drive`, which blocks this thread.
         Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
         any exception, from a signal handler too, nothing is left held or queued.
         """
@@ -192,10 +193,7 @@ class Asking(_OfHolds[AnyHold_co]):
         try:
             if not claim.take():
                 front(self.steps(claim, seconds, waits_as_task, refused))
-            if self._claims:
-                self._forget_released()
-            self._claims.append(claim)
-            return claim, self._face_of(claim)
+            return claim, self._noted(claim)
         except BaseException as error:
             claim.give_up(error)
             raise
@@ -205,13 +203,17 @@ class Asking(_OfHolds[AnyHold_co]):
         try:
             if not claim.take():
                 await drive_async(self.steps(claim, seconds, True, LockTimeout))
-            if self._claims:
-                self._forget_released()
-            self._claims.append(claim)
-            return claim, self._face_of(claim)
+            return claim, self._noted(claim)
         except BaseException as error:
             claim.give_up(error)
             raise
+
+    def _noted(self, claim: Any) -> AnyHold_co:
+        """Keep the claim, and return what users get for it."""
+        if self._claims:
+            self._forget_released()
+        self._claims.append(claim)
+        return self._face_of(claim)
 
     def release(self) -> None:
         """Release the latest hold of this object. Raises NotHeld, and as `Hold.release`."""

@@ -34,7 +34,7 @@ class Holds:
     @property
     def waited(self) -> float:
         """Seconds from the request to the grant; 0.0 if all were free."""
-        return max(claim.waited for claim in self._claims.claims)
+        return self._claims.waited
 
     @property
     def held(self) -> bool:

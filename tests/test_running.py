@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from command import environment
 from contender import Contender, until
 
 import pylock
-from pylock._run.embedded import _COOKIE, _has_cookie
+from pylock._run.descendants import environment_of
 
 
 def test_outcome_of_a_command_that_ends() -> None:
@@ -175,9 +176,23 @@ def test_a_descendant_is_known_in_every_moment_of_its_execs(tmp_path: Path) -> N
     """In an execve(2) a process has no variables for a moment: who is a stranger then is not waited for."""
     script = tmp_path / "again"
     script.write_text('[ "$1" = 0 ] && exec sleep 60; exec sh "$0" $(($1 - 1))')
-    with subprocess.Popen(["sh", str(script), "300"], env=environment(**{_COOKIE: "x"})) as process:
+    with subprocess.Popen(["sh", str(script), "300"], env=environment(MARK="x")) as process:
         try:
             while Path(f"/proc/{process.pid}/cmdline").read_bytes() != b"sleep\x0060\0":
-                assert _has_cookie(process.pid, "x")
+                assert b"MARK=x" in (environment_of(process.pid) or b"")
         finally:
             process.kill()
+
+
+def test_wait_for_several_locks_is_told_once(tmp_path: Path) -> None:
+    """It was as many times as long as there are locks."""
+    told, begun = tmp_path / "told", time.monotonic()
+    holder = pylock.lock("b").acquire()
+    locks = [pylock.lock(name) for name in "abcd"]
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(pylock.run, ["sh", "-c", f"echo $PYLOCK_WAITED >'{told}'"], locks)
+        until(lambda: time.monotonic() - begun > 0.3)
+        holder.release()
+        outcome = running.result(10)
+    assert 0 < outcome.waited < time.monotonic() - begun
+    assert float(told.read_text()) == pytest.approx(outcome.waited, abs=0.001)

@@ -14,7 +14,7 @@ from .._request import Request, Terms
 def learn(fd: int, request: Request) -> Terms:
     """Read the header and check the request against it; give the lock a definition if it has none.
 
-    Raises BadLockFile, DefinitionMismatch, LockError, `layout.Gone`, OSError.
+    Raises BadLockFile, DefinitionMismatch, LockError, `header.Gone`, OSError.
     """
     terms = request.terms  # once, as another thread may learn something else meanwhile
     if os.pread(fd, request.header_size, 0) != terms.header:

@@ -40,7 +40,7 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
     """Try to take the lock through a fresh descriptor; None, and nothing changed, if it is held or closed.
 
     ``seat`` is the one that a waiter has. After an exception the descriptor must be closed, which undoes everything.
-    For every mode but shared, which `units.attempt_units` is for.
+    For every mode but shared, which `attempt_units` is for.
     """
     rule = request.mode
     if rule.lock is not None and not try_lock(fd, rule.lock):
@@ -102,7 +102,7 @@ def put_record(fd: int, request: Request, record: bytes, offset: int) -> None:
 
 
 def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant | None:
-    """As `grants.attempt_range`, but take as many units as the request weighs, and touch no other bytes."""
+    """As `attempt_range`, but take as many units as the request weighs, and touch no other bytes."""
     if request.weight > 1 and seat is None:
         _refuse_weightless(fd, request)
     while True:

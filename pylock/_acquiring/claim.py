@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from _warnings import warn
 from errno import ESTALE
-from time import monotonic
 
 from .. import _process as process
 from .._deadlock.blocks import Insider, enter_block, inside
@@ -85,10 +84,10 @@ class Claim(Insider):
             return False
         while True:
             try:
-                self.fd, self.fresh_until, quiet_since = borrow(request.path, request.directory, request.heat)
+                self.fd, self.fresh_until, quiet_ago = borrow(request.path, request.directory, request.heat)
                 fd = self.fd
                 # Who began to wait since nobody did has not lost its patience yet.
-                quiet = quiet_since and monotonic() - quiet_since < PATIENCE and not request.terms.fair
+                quiet = quiet_ago < PATIENCE and not request.terms.fair
                 if request.renews:
                     begin_use(fd, request)
                 if not tries:

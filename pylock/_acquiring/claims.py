@@ -43,6 +43,11 @@ class Claims:
     def is_released(self) -> bool:
         return all(claim.is_released for claim in self.claims)
 
+    @property
+    def waited(self) -> float:
+        """Seconds from the request to the grant; 0.0 if all were free."""
+        return max(claim.waited for claim in self.claims)
+
     def take(self) -> bool:
         """Take nothing yet: where several are to be had there are steps in any case."""
         return False

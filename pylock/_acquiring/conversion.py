@@ -124,7 +124,7 @@ class _Conversion(Kind):
         return self.attempt
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        """As `grants.attempt_range`, through the descriptor of the claim, and not through fd, which is the waiter's."""
+        """As `attempt_range`, through the descriptor of the claim, and not through fd, which is the waiter's."""
         claim = self._claim
         if not claim.is_alive:  # another thread has released it meanwhile
             raise claim.not_held()

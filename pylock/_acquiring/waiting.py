@@ -1,4 +1,4 @@
-"""Waiting in the queue of a lock, as steps that `fronts` drives: written once for threads and for asyncio."""
+"""Waiting in the queue of a lock, as steps that `drivers` drives: written once for threads and for asyncio."""
 
 from __future__ import annotations
 

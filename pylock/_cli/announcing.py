@@ -17,7 +17,7 @@ FIRST = 1.0
 
 
 def drive_announcing(steps: Steps[Result], requests: list[Request]) -> Result:
-    """Like `fronts.drive`, with a waiting line for whichever of the locks is waited for."""
+    """Like `drivers.drive`, with a waiting line for whichever of the locks is waited for."""
     announcer = _Announcer(requests)
     try:
         return drive(_interrupted(steps, announcer))

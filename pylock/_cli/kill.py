@@ -204,7 +204,7 @@ class _End:
 
     def _themselves(self, contender: Contender) -> list[Process]:
         """The process of the record, if it can be true."""
-        is_true = contender.is_here and _descriptors(contender.pid or 0, self._path)
+        is_true = contender.is_here and _descriptors(contender.pid or 0, _file_at(self._path))
         return [Process(contender.pid or 0, contender.start or 0)] if is_true else []
 
     def _heirs(self, contender: Contender) -> list[Process]:
@@ -219,20 +219,29 @@ class _End:
 
 def _who_has(path: str) -> Iterator[tuple[Process, int]]:
     """Find the processes with a descriptor through which the lock is held; each with the pid of its parent."""
+    file = _file_at(path)
     for entry in os.scandir("/proc"):
         if entry.name.isascii() and entry.name.isdigit():
             pid = int(entry.name)
-            if any(_holds_through(pid, fd) for fd in _descriptors(pid, path)):
+            if any(_holds_through(pid, fd) for fd in _descriptors(pid, file)):
                 yield Process(pid, start_time(pid)), _parent(pid)
 
 
-def _descriptors(pid: int, path: str) -> list[str]:
+def _file_at(path: str) -> os.stat_result | None:
+    """Which file it is; None if it is gone, so that nobody can be seen to have it open."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _descriptors(pid: int, file: os.stat_result | None) -> list[str]:
     """The descriptors through which the process has the file open, as far as they can be seen."""
     try:
-        file, found = os.stat(path), os.listdir(f"/proc/{pid}/fd")
+        found = os.listdir(f"/proc/{pid}/fd")
     except OSError:  # somebody else's, or it has just ended
         return []
-    return [fd for fd in found if _is_of(pid, fd, file)]
+    return [fd for fd in found if file is not None and _is_of(pid, fd, file)]
 
 
 def _is_of(pid: int, fd: str, file: os.stat_result) -> bool:

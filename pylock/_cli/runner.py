@@ -13,7 +13,7 @@ from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
 from .._queue.drivers import drive
-from .._run.environment import variables, waited_for
+from .._run.environment import variables
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain, message_of
 from .announcing import drive_announcing
@@ -158,10 +158,10 @@ class _Run:
         """Run the command and let go; return its wait status. Once it has started, nothing else ends this."""
         claims: tuple[Claim, ...] = claim.claims
         first = next(single for single in claims if single.request is self._first.parts[-1].request)
-        environment = _environment() | self._told(claims, first)
-        self._note("grant", claim, waited=waited_for(claims))
+        environment = _environment() | self._told(claim, first)
+        self._note("grant", claim, waited=claim.waited)
         self._say(
-            f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}, after {waited_for(claims):.1f} s, in'
+            f'holds "{first.request.name}", token {environment["PYLOCK_TOKEN"]}, after {claim.waited:.1f} s, in'
             f" {first.request.directory.path}, by {self._settings.origin}"
         )
         if self._settings.exec:
@@ -192,9 +192,9 @@ class _Run:
         except (OSError, LockError) as error:  # it is free all the same, and the command ended as it did
             complain(message_of(error))
 
-    def _told(self, claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
+    def _told(self, claim: Any, first: Claim) -> dict[str, str]:
         """What the command is told in its environment; FLoM tells it as a last argument, and has no directory."""
-        told = variables(claims, first)
+        told = variables(claim, first)
         if self._flom:
             del told["PYLOCK_DIR"]
             given = [told[name] for name in ("PYLOCK_ELEMENT", "PYLOCK_VALUE") if name in told]

@@ -22,11 +22,11 @@ FRESH = 0.01
 HOT = 16
 _MOST_IDLE = 8
 
-Kept = tuple[int, float, float]
-"""A descriptor without any lock; until when it may be used again (0.0: not at all); and when it was last given back
-with nobody waiting (0.0: that is not known). Moments of the monotonic clock."""
+_UNKNOWN = float("-inf")
 
-_idle: dict[str, Kept] = {}
+_idle: dict[str, tuple[int, float, float]] = {}
+"""By its path, a descriptor without any lock; until when it may be used again; and when nobody waited (`_UNKNOWN`:
+perhaps somebody did). Moments of the monotonic clock."""
 forget_in_child(_idle.clear)
 
 
@@ -40,14 +40,19 @@ class Heat:
         self.times = 0
 
 
-def borrow(path: str, directory: Directory, heat: Heat) -> Kept:
-    """Return a descriptor of the lock file, which is made if it is not there. Raises as `lockfile.open_file`."""
+def borrow(path: str, directory: Directory, heat: Heat) -> tuple[int, float, float]:
+    """Return a descriptor of the lock file, which is made if it is not there.
+
+    With it, until when it may be used again, on the monotonic clock (0.0: not at all), and how many seconds ago nobody
+    waited. Raises as `lockfile.open_file`.
+    """
     now = monotonic()
     kept = _idle.pop(path, None)
     if kept is not None:
-        if 0 < kept[1] - now <= FRESH:  # else it is stale, or the clock is not the one it was
-            return kept
-        close(kept[0])
+        fd, fresh_until, quiet_at = kept
+        if 0 < fresh_until - now <= FRESH:  # else it is stale, or the clock is not the one it was
+            return fd, fresh_until, now - quiet_at
+        close(fd)
     if now > directory.seen_until:
         directory.look_again()
     fresh_until = 0.0
@@ -58,13 +63,13 @@ def borrow(path: str, directory: Directory, heat: Heat) -> Kept:
     else:
         fresh_until = now + FRESH
     heat.opened = now
-    return open_file(path, directory), fresh_until, 0.0
+    return open_file(path, directory), fresh_until, now - _UNKNOWN
 
 
 def give_back(path: str, fd: int, fresh_until: float, nobody_waits: bool) -> None:
     """Keep a descriptor on which nothing is locked any more for the next time, or close it."""
     if fresh_until and (len(_idle) < _MOST_IDLE or _close_stale()):
-        kept = fd, fresh_until, monotonic() if nobody_waits else 0.0
+        kept = fd, fresh_until, monotonic() if nobody_waits else _UNKNOWN
         if _idle.setdefault(path, kept) is kept:
             return
     close(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # as in `supervisor`
 import os
+from time import sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,10 +65,32 @@ def await_all(
 
 
 def bears(pid: int, mark: str) -> bool:
-    """Whether the mark stands in the environment of a process; also if that cannot be read."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            environment = file.read()
-    except OSError:
-        return True
+    """Whether the mark stands in the environment of a process; also if that cannot be read, or is empty."""
+    environment = environment_of(pid)
     return not environment or os.fsencode(mark) in environment
+
+
+def environment_of(pid: int) -> bytes | None:
+    """The variables that a process was started with; None if they are hidden. A zombie has none."""
+    try:
+        while not (environment := _read(pid, "environ")) and not _has_no_variables(pid):
+            sleep(0.001)
+    except OSError:
+        return None
+    return environment
+
+
+def _has_no_variables(pid: int) -> bool:
+    """Whether it has none, and not only for a moment, as in the middle of an execve(2).
+
+    The kernel says where the code ends only after it has put the variables there. Source: proc_pid_stat(5), fields 3,
+    27, 50 and 51; load_elf_binary() of Linux.
+    """
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    state, code_end, begin, end = fields[0], fields[24], fields[47], fields[48]
+    return state in (b"Z", b"X") or (code_end != b"0" and begin == end)
+
+
+def _read(pid: int, what: str) -> bytes:
+    with open(f"/proc/{pid}/{what}", "rb") as file:
+        return file.read()

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from time import monotonic, sleep
 from types import FrameType
 from typing import Any, Literal, Self
 from uuid import uuid4
 
+from .._acquiring.claims import Claims
 from .._errors import LockTimeout, Unsupported
 from .._file.descriptors import keep_in_child
 from .._locks import Lock, checked_timeout, lock
 from .._queue.drivers import drive
 from .._several import Composite, Several, all_of
-from .descendants import become_subreaper, children
+from .descendants import become_subreaper, children, environment_of
 from .environment import variables
 from .signals import ignorable, name_of
 from .supervisor import FORWARDED, NOT_FOUND, RESUMING, CannotRun, find_program, undelivered
@@ -76,29 +76,20 @@ def run(
     """
     if isinstance(command, str) or not command:
         raise ValueError(f"the command must be a sequence of words, not {command!r}")
-    if wait_for not in ("command", "tree"):
-        raise ValueError(f'wait_for must be "command" or "tree", not {wait_for!r}')
-    if wait_for == "tree" and children() is None:
-        raise Unsupported('wait_for="tree" needs /proc, which tells the descendants of a command', path="/proc")
-    environment = dict(os.environ if env is None else env)
+    _check_wait_for(wait_for)
     _refuse_lost_status()
+    environment = dict(os.environ if env is None else env)
     program = _program(command[0], environment.get("PATH"))
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
     seconds = checked_timeout(timeout)
-    claims, begun = wanted.new_claim(), monotonic()
-    try:
-        drive(claims.steps(seconds, False))
-    except LockTimeout as error:
-        claims.give_up(error)
-        return Outcome(None, None, error.waited, False)
-    except BaseException as error:
-        claims.give_up(error)
-        raise
-    waited = monotonic() - begun
+    claims = wanted.new_claim()
+    refusal = _wait(claims, seconds)
+    if refusal is not None:
+        return Outcome(None, None, refusal.waited, False)
     cookie, status = uuid4().hex, -1
     try:
-        environment |= {_COOKIE: cookie} | variables(claims.claims, wanted.spoken_of(claims))
+        environment |= {_COOKIE: cookie} | variables(claims, wanted.spoken_of(claims))
         options = {
             "args": list(command), "executable": program, "env": environment, "cwd": cwd, "stdin": stdin,
             "stdout": stdout, "stderr": stderr, "pass_fds": [claim.fd for claim in claims.claims],
@@ -108,7 +99,27 @@ def run(
     finally:
         claims.release(failed=status != 0)
     relay.raise_interruption()
-    return Outcome(None, -status, waited, True) if status < 0 else Outcome(status, None, waited, True)
+    return Outcome(None, -status, claims.waited, True) if status < 0 else Outcome(status, None, claims.waited, True)
+
+
+def _check_wait_for(what: str) -> None:
+    if what not in ("command", "tree"):
+        raise ValueError(f'wait_for must be "command" or "tree", not {what!r}')
+    if what == "tree" and children() is None:
+        raise Unsupported('wait_for="tree" needs /proc, which tells the descendants of a command', path="/proc")
+
+
+def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
+    """Wait for all of them; return the error of a wait in vain. After an error none is held."""
+    try:
+        drive(claims.steps(seconds, False))
+    except LockTimeout as error:
+        claims.give_up(error)
+        return error
+    except BaseException as error:
+        claims.give_up(error)
+        raise
+    return None
 
 
 def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: str | None) -> int:
@@ -309,31 +320,6 @@ def _await_tree(cookie: str) -> None:
 
 
 def _descendants(cookie: str) -> list[int]:
-    """The orphans of our command that this process has adopted."""
-    return [pid for pid in children() or () if _has_cookie(pid, cookie)]
-
-
-def _has_cookie(pid: int, cookie: str) -> bool:
-    """Whether the process stems from our command; of a zombie, which has no environment any more, it is not known."""
-    try:
-        while not (environment := _read(pid, "environ")) and not _has_no_variables(pid):
-            sleep(0.001)
-    except OSError:
-        return False
-    return f"{_COOKIE}={cookie}".encode() in environment.split(b"\0")
-
-
-def _has_no_variables(pid: int) -> bool:
-    """Whether it has none, and not only for a moment, as in the middle of an execve(2).
-
-    The kernel says where the code ends only after it has put the variables there. Source: proc_pid_stat(5), fields 3,
-    27, 50 and 51; load_elf_binary() of Linux.
-    """
-    fields = _read(pid, "stat").rpartition(b")")[2].split()
-    state, code_end, begin, end = fields[0], fields[24], fields[47], fields[48]
-    return state in (b"Z", b"X") or (code_end != b"0" and begin == end)
-
-
-def _read(pid: int, what: str) -> bytes:
-    with open(f"/proc/{pid}/{what}", "rb") as file:
-        return file.read()
+    """The orphans of our command that this process has adopted; of zombies it is not known."""
+    variable = f"{_COOKIE}={cookie}".encode()
+    return [pid for pid in children() or () if variable in (environment_of(pid) or b"").split(b"\0")]

@@ -8,26 +8,22 @@ from .._file.texts import to_os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._acquiring.claim import Claim
+    from .._acquiring.claims import Claims
 
 
-def waited_for(claims: tuple[Claim, ...]) -> float:
-    """Return how many seconds it took until the last of them was granted."""
-    return sum(claim.waited for claim in claims)
-
-
-def variables(claims: tuple[Claim, ...], first: Claim) -> dict[str, str]:
-    """Return the variables for a command that runs under these claims, of which ``first`` is the one to speak of."""
+def variables(granted: Claim | Claims, first: Claim) -> dict[str, str]:
+    """Return the variables for a command that runs under what was granted; ``first`` is the one to speak of."""
     request = first.request
     assert first.grant is not None
     told = {
         "PYLOCK_NAME": to_os(request.name),
         "PYLOCK_MODE": request.mode.name,
         "PYLOCK_TOKEN": str(first.grant[0]),
-        "PYLOCK_WAITED": f"{waited_for(claims):.3f}",
+        "PYLOCK_WAITED": f"{granted.waited:.3f}",
         "PYLOCK_DIR": request.directory.path,
-        VARIABLE: extended([claim.request for claim in claims]),
+        VARIABLE: extended([claim.request for claim in granted.claims]),
     }
-    for claim in claims:
+    for claim in granted.claims:
         given = claim.grant and claim.grant[2]
         if isinstance(given, tuple):
             told.setdefault("PYLOCK_ELEMENT", to_os(",".join(given)))

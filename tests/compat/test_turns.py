@@ -427,7 +427,8 @@ def test_readers_who_come_and_go_do_not_keep_a_writer_out(tmp_path: Path, kind: 
     with parties(tmp_path, [kind] * 3) as readers:
         for reader in readers:
             reader.tell("rush", 30)
-        time.sleep(0.2)
+        for place in range(len(readers)):
+            until(lambda place=place: (tmp_path / "page").read_bytes()[place])  # it is inside
         filelock.ReadWriteLock(tmp_path / "x.lock").acquire_write(timeout=20)
 
 
