@@ -204,3 +204,32 @@ def test_windows_gets_a_clear_import_error() -> None:
         env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "ImportError: pylock needs the open file description locks of Linux" in done.stderr
+
+
+def test_docstrings_name_what_is_there() -> None:
+    """A name in backquotes, `module.name` or `Class.name`, is one of the package."""
+    given: dict[str, set[str]] = {}
+    for module in modules():
+        scopes = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Module | ast.ClassDef)]
+        for scope in scopes:
+            owner = module.stem.strip("_") if isinstance(scope, ast.Module) else scope.name
+            given.setdefault(owner, set()).update(names_in(scope))
+    given["Lock"] |= given["Asking"]  # which it inherits
+    for module in modules():
+        for owner, name in re.findall(r"(?<!`)`(\w+)\.(\w+)[^`]*`(?!`)", module.read_text()):
+            assert name in given.get(owner.strip("_"), ()), f"{module.relative_to(PACKAGE)}: `{owner}.{name}`"
+
+
+def names_in(scope: ast.Module | ast.ClassDef) -> set[str]:
+    """What a module or class gives, by whichever way it is said."""
+    found = {
+        alias.asname or alias.name for node in scope.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    for node in ast.walk(scope):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return found
