@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from contender import ROOT
@@ -56,3 +57,7 @@ class Running:
         except ProcessLookupError:
             pass
         self.process.communicate()
+
+
+Start = Callable[..., Running]
+"""What the fixture `start` gives."""

@@ -6,10 +6,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import remote as file_server
+from command import Running, Start
 from contender import Contender
 from watchdog import TEST_SECONDS, Watchdog
 
@@ -80,3 +83,24 @@ def hosts(remote: Path, contenders: type[Contender]) -> type[Contender]:
         interpreter = file_server.HOST
 
     return Remote
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    """For what blocks; it has come to its end when the test has."""
+    with ThreadPoolExecutor(110) as threads:  # made as they are needed
+        yield threads
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a pylock command in the background; all are ended with the test."""
+    started: list[Running] = []
+
+    def begin(*words: str, **options: Any) -> Running:
+        started.append(Running(*words, **options))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pylock
+from pylock._modes import ALL
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER_SECONDS = 60
@@ -35,6 +36,18 @@ def until(look: Callable[[], Any]) -> Any:
 def waiting(name: str, count: int) -> None:
     """Return once so many stand in the queue of the lock."""
     until(lambda: len(pylock.inspect(name).waiters) == count)
+
+
+def lets_in(name: str) -> set[str]:
+    """The codes of the modes that somebody else could have now."""
+    found = set()
+    for rule in ALL:
+        try:
+            pylock.lock(name, rule.code).acquire_nowait().release()
+            found.add(rule.code)
+        except pylock.WouldBlock:
+            pass
+    return found
 
 
 class Contender:

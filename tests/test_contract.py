@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -28,18 +28,12 @@ def policy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(16) as executor:
-        yield executor
-
-
 @pytest.fixture(params=["thread", "task"])
-def acquire(request: pytest.FixtureRequest, pool: ThreadPoolExecutor) -> Acquire:
+def acquire(request: pytest.FixtureRequest, executor: ThreadPoolExecutor) -> Acquire:
     """Acquire in another thread, or in a task of an event loop in another thread."""
     if request.param == "thread":
-        return lambda lock: pool.submit(lock.acquire)
-    return lambda lock: pool.submit(lambda: asyncio.run(lock.acquire_async()))
+        return lambda lock: executor.submit(lock.acquire)
+    return lambda lock: executor.submit(lambda: asyncio.run(lock.acquire_async()))
 
 
 @pytest.mark.parametrize("mode", EVERY_MODE)
@@ -76,7 +70,7 @@ def test_waiter_gives_up_after_its_timeout_and_leaves_nothing(
     assert pylock.inspect("x").waiters == ()
 
 
-def test_one_object_gives_each_thread_a_hold_of_its_own(pool: ThreadPoolExecutor) -> None:
+def test_one_object_gives_each_thread_a_hold_of_its_own(executor: ThreadPoolExecutor) -> None:
     lock = pylock.lock("x", "shared")
     inside = threading.Barrier(5)
 
@@ -85,13 +79,13 @@ def test_one_object_gives_each_thread_a_hold_of_its_own(pool: ThreadPoolExecutor
             inside.wait(10)
             return id(hold), sum(1 for _ in pylock.inspect("x").holders)
 
-    seen = [future.result(10) for future in [pool.submit(enter) for _ in range(5)]]
+    seen = [future.result(10) for future in [executor.submit(enter) for _ in range(5)]]
     assert len({identity for identity, _ in seen}) == 5
     assert not lock.held
 
 
 def test_threads_and_processes_take_turns_on_a_counter(
-    policy: str, pool: ThreadPoolExecutor, contenders: type[Contender]
+    policy: str, executor: ThreadPoolExecutor, contenders: type[Contender]
 ) -> None:
     counter = {"value": 0}
 
@@ -102,7 +96,7 @@ def test_threads_and_processes_take_turns_on_a_counter(
                 time.sleep(0)
                 counter["value"] = seen + 1
 
-    for future in [pool.submit(add) for _ in range(8)]:
+    for future in [executor.submit(add) for _ in range(8)]:
         future.result(60)
     assert counter["value"] == 400
 
@@ -241,10 +235,10 @@ def test_contender_that_ends_without_release_frees_the_lock(contenders: type[Con
     pylock.lock("x").acquire_nowait().release()
 
 
-def test_killed_holder_hands_over_to_who_waits(pool: ThreadPoolExecutor, contenders: type[Contender]) -> None:
+def test_killed_holder_hands_over_to_who_waits(executor: ThreadPoolExecutor, contenders: type[Contender]) -> None:
     other = contenders()
     other.acquire("x")
-    waiter = pool.submit(pylock.lock("x").acquire)
+    waiter = executor.submit(pylock.lock("x").acquire)
     waiting("x", 1)
     other.kill()
     waiter.result(10).release()

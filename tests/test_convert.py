@@ -5,35 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from contender import Contender, until, waiting
+from contender import Contender, lets_in, until, waiting
 
 import pylock
 from pylock._modes import ALL, rule_of
 
 CODES = [rule.code for rule in ALL]
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as executor:
-        yield executor
-
-
-def lets_in() -> set[str]:
-    """The modes that somebody else could have now."""
-    found = set()
-    for code in CODES:
-        try:
-            pylock.lock("x", code).acquire_nowait().release()
-            found.add(code)
-        except pylock.WouldBlock:
-            pass
-    return found
 
 
 @pytest.mark.parametrize("before", CODES)
@@ -42,12 +23,12 @@ def test_converted_hold_excludes_and_shows_as_if_taken_so(before: str, after: st
     hold = pylock.lock("x", before).acquire()
     hold.convert(after)
     assert hold.mode.code == after
-    assert lets_in() == {code for code in CODES if code in rule_of(after).compatible}
+    assert lets_in("x") == {code for code in CODES if code in rule_of(after).compatible}
     assert [holder.mode.code for holder in pylock.inspect("x").holders] == [after]
     hold.check()
     hold.release()
     assert pylock.inspect("x").holders == ()
-    assert lets_in() == set(CODES)
+    assert lets_in("x") == set(CODES)
 
 
 @pytest.mark.parametrize("before", CODES)
@@ -67,10 +48,10 @@ def test_conversion_waits_for_exactly_those_whom_the_new_mode_excludes(before: s
 
 
 def test_waiting_conversion_is_granted_when_the_last_in_the_way_leaves(
-    pool: ThreadPoolExecutor, directory: Any
+    executor: ThreadPoolExecutor, directory: Any
 ) -> None:
     hold, *others = [pylock.lock("x", "shared").acquire() for _ in range(3)]
-    converting = pool.submit(hold.convert, "exclusive", 20)
+    converting = executor.submit(hold.convert, "exclusive", 20)
     waiting("x", 1)
     [waiter] = pylock.inspect("x").waiters
     assert (waiter.mode.code, waiter.held) == ("EX", "PR")
@@ -83,11 +64,11 @@ def test_waiting_conversion_is_granted_when_the_last_in_the_way_leaves(
     assert [entry.name for entry in directory.iterdir()] == ["x.lock"]
 
 
-def test_conversion_goes_before_all_who_queue(pool: ThreadPoolExecutor) -> None:
+def test_conversion_goes_before_all_who_queue(executor: ThreadPoolExecutor) -> None:
     hold, other = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
-    queued = pool.submit(pylock.lock("x", "exclusive").acquire)
+    queued = executor.submit(pylock.lock("x", "exclusive").acquire)
     waiting("x", 1)
-    converting = pool.submit(hold.convert, "exclusive")
+    converting = executor.submit(hold.convert, "exclusive")
     waiting("x", 2)
     other.release()
     converting.result(10)
@@ -108,9 +89,9 @@ def test_time_out_leaves_the_hold_as_it_was(directory: Any) -> None:
     other.release()
 
 
-def test_second_would_be_upgrader_gets_deadlock_at_once(pool: ThreadPoolExecutor) -> None:
+def test_second_would_be_upgrader_gets_deadlock_at_once(executor: ThreadPoolExecutor) -> None:
     first, second = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
-    converting = pool.submit(first.convert, "exclusive")
+    converting = executor.submit(first.convert, "exclusive")
     waiting("x", 1)
     with pytest.raises(pylock.Deadlock, match="neither lets go"):
         second.convert("exclusive")
@@ -120,9 +101,9 @@ def test_second_would_be_upgrader_gets_deadlock_at_once(pool: ThreadPoolExecutor
     first.release()
 
 
-def test_two_who_do_not_exclude_each_other_may_both_convert(pool: ThreadPoolExecutor) -> None:
+def test_two_who_do_not_exclude_each_other_may_both_convert(executor: ThreadPoolExecutor) -> None:
     reader, *holds = [pylock.lock("x", "PR").acquire(), *(pylock.lock("x", "CR").acquire() for _ in range(2))]
-    converting = [pool.submit(hold.convert, "concurrent_write") for hold in holds]
+    converting = [executor.submit(hold.convert, "concurrent_write") for hold in holds]
     waiting("x", 2)
     reader.release()
     for future in converting:
@@ -219,10 +200,10 @@ def test_closed_lock_lets_its_holders_convert() -> None:
         pylock.lock("x", "shared").acquire_nowait()
 
 
-def test_conversion_on_a_closed_lock_waits_for_who_is_in_the_way_and_no_longer(pool: ThreadPoolExecutor) -> None:
+def test_conversion_on_a_closed_lock_waits_for_who_is_in_the_way_and_no_longer(executor: ThreadPoolExecutor) -> None:
     hold, other = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
     pylock.define("x", capacity=0)
-    converting = pool.submit(hold.convert, "exclusive", 20)
+    converting = executor.submit(hold.convert, "exclusive", 20)
     waiting("x", 1)
     other.release()
     converting.result(10)
@@ -238,7 +219,7 @@ def test_null_hold_cannot_slip_into_a_closed_lock(mode: str) -> None:
     hold.release()
 
 
-def test_record_of_a_converted_hold_has_its_own_priority(pool: ThreadPoolExecutor) -> None:
+def test_record_of_a_converted_hold_has_its_own_priority(executor: ThreadPoolExecutor) -> None:
     hold = pylock.lock("x", "shared", priority=5, reason="why").acquire()
     hold.convert("exclusive")
     [holder] = pylock.inspect("x").holders
@@ -269,7 +250,7 @@ def test_what_cannot_be_converted_is_refused_with_the_reason() -> None:
         hold.convert("shared")
 
 
-def test_upgraders_never_have_it_together_with_anybody(pool: ThreadPoolExecutor) -> None:
+def test_upgraders_never_have_it_together_with_anybody(executor: ThreadPoolExecutor) -> None:
     counter = {"value": 0}
 
     def add(_: int) -> int:
@@ -286,6 +267,6 @@ def test_upgraders_never_have_it_together_with_anybody(pool: ThreadPoolExecutor)
                     break
         return threading.get_ident()
 
-    assert len(list(pool.map(add, range(4)))) == 4
+    assert len(list(executor.map(add, range(4)))) == 4
     assert counter["value"] == 20
     until(lambda: not pylock.inspect("x").holders)

@@ -115,12 +115,6 @@ def policy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(16) as executor:
-        yield executor
-
-
 @pytest.fixture(params=["thread", "task"])
 def acquire(request: pytest.FixtureRequest, executor: ThreadPoolExecutor) -> Acquire:
     """Acquire in another thread, or in a task of an event loop in another thread."""

@@ -54,12 +54,6 @@ UNRELATED = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(16) as executor:
-        yield executor
-
-
 def take(path: str, mode: str = "EX", **options: Any) -> Any:
     return library.path_lock(path, mode, **options).acquire_nowait()
 

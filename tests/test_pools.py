@@ -8,7 +8,6 @@ import pickle
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +37,6 @@ def take(*elements: str, weight: int = 1) -> library.ElementHold:
 
 def values() -> list[str | None]:
     return [holder.value for holder in library.inspect("p").holders]
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as executor:
-        yield executor
 
 
 # Which element

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from command import Running, environment, pylock
+from command import Start, environment, pylock
 from contender import Contender, until, waiting
 
 import pylock as library
 
-Start = Callable[..., Running]
 SHOWS_IGNORED = "import signal; print(signal.getsignal(signal.{}) is signal.SIG_IGN)"
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    started: list[Running] = []
-
-    def begin(*words: str, **options: Any) -> Running:
-        started.append(Running(*words, **options))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.close()
 
 
 def has_ended(pid: int) -> bool:

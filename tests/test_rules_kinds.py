@@ -36,12 +36,6 @@ ENOUGH_FOR_TWO_LOOKS = 0.6
 BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
-
-
 # Conversions
 
 
@@ -56,10 +50,12 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         ("shared", "concurrent_read", "protected_write"),
     ],
 )
-def test_downgrade_wakes_those_who_may_join_now(before: str, after: str, joins: str, pool: ThreadPoolExecutor) -> None:
+def test_downgrade_wakes_those_who_may_join_now(
+    before: str, after: str, joins: str, executor: ThreadPoolExecutor
+) -> None:
     with by_bells_alone() as sleepers:
         hold = pylock.lock("x", before).acquire()
-        joining = pool.submit(pylock.lock("x", joins).acquire, 5)
+        joining = executor.submit(pylock.lock("x", joins).acquire, 5)
         until(lambda: sleepers.asleep == 1)
         hold.convert(after)
         joined = joining.result(10)
@@ -67,12 +63,12 @@ def test_downgrade_wakes_those_who_may_join_now(before: str, after: str, joins: 
     hold.release()
 
 
-def test_downgrade_wakes_those_who_may_join_over_the_head_of_one_who_may_not(pool: ThreadPoolExecutor) -> None:
+def test_downgrade_wakes_those_who_may_join_over_the_head_of_one_who_may_not(executor: ThreadPoolExecutor) -> None:
     with by_bells_alone() as sleepers:
         hold = pylock.lock("x").acquire()
-        first = pool.submit(pylock.lock("x").acquire, 10)
+        first = executor.submit(pylock.lock("x").acquire, 10)
         until(lambda: sleepers.asleep == 1)
-        joining = pool.submit(pylock.lock("x", "shared").acquire, 5)
+        joining = executor.submit(pylock.lock("x", "shared").acquire, 5)
         until(lambda: sleepers.asleep == 2)
         hold.convert("shared")
         joining.result(10).release()
@@ -109,10 +105,10 @@ def test_converter_that_waits_for_one_who_waits_for_its_block_is_in_a_cycle(cont
 class WithElement:
     """A thread that has the first free element of the pool "p" by a block, and then waits for "b"."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._entered = threading.Event()
         self.go_on = threading.Event()
-        self.result = pool.submit(self._take)
+        self.result = executor.submit(self._take)
         self._entered.wait(10)
 
     def _take(self) -> str:
@@ -130,10 +126,10 @@ def outcome(acquire: Callable[[], pylock.Hold]) -> str:
     return "went on"
 
 
-def test_element_that_was_taken_out_is_not_counted_against_who_waits_for_another(pool: ThreadPoolExecutor) -> None:
+def test_element_that_was_taken_out_is_not_counted_against_who_waits_for_another(executor: ThreadPoolExecutor) -> None:
     """Its holder waits for us, but what we wait for is held by somebody who may leave: no cycle."""
     pylock.define("p", kind="pool", elements=["old", "new"])
-    has_old = WithElement(pool)
+    has_old = WithElement(executor)
     new = pylock.pool("p").acquire()
     pylock.define("p", elements=["new"])
     with pylock.lock("b"):
@@ -147,11 +143,11 @@ def test_element_that_was_taken_out_is_not_counted_against_who_waits_for_another
 
 @pytest.mark.parametrize("old", ["never was", "came back"])
 def test_cycle_over_the_last_element_is_found_whatever_becomes_of_one_that_was_taken_out(
-    old: str, pool: ThreadPoolExecutor
+    old: str, executor: ThreadPoolExecutor
 ) -> None:
     pylock.define("p", kind="pool", elements=["new"] if old == "never was" else ["old", "new"])
     taken_out = None if old == "never was" else pylock.pool("p").acquire()
-    has_new = WithElement(pool)
+    has_new = WithElement(executor)
     pylock.define("p", elements=["new"])
     if old == "came back":
         taken_out.release()
@@ -165,10 +161,10 @@ def test_cycle_over_the_last_element_is_found_whatever_becomes_of_one_that_was_t
 class Two:
     """Two threads of one process, each with a unit of "a" by a block of its own."""
 
-    def __init__(self, pool: ThreadPoolExecutor, what_then: list[Callable[[], str]]) -> None:
+    def __init__(self, executor: ThreadPoolExecutor, what_then: list[Callable[[], str]]) -> None:
         self._meet = threading.Barrier(3)
         self.go_on = threading.Event()
-        self.results = [pool.submit(self._take, then) for then in what_then]
+        self.results = [executor.submit(self._take, then) for then in what_then]
         self._meet.wait(10)
 
     def _take(self, then: Callable[[], None]) -> str:
@@ -182,17 +178,17 @@ def waits_for_b() -> str:
     return outcome(lambda: pylock.lock("b").acquire(10))
 
 
-def test_of_like_holds_of_one_process_each_belongs_to_one_of_its_waiters(pool: ThreadPoolExecutor) -> None:
+def test_of_like_holds_of_one_process_each_belongs_to_one_of_its_waiters(executor: ThreadPoolExecutor) -> None:
     """Both wait for us, so that no unit comes back: a cycle, although each of them has only one of the two."""
     with pylock.lock("b"):
-        two = Two(pool, [waits_for_b, waits_for_b])
+        two = Two(executor, [waits_for_b, waits_for_b])
         two.go_on.set()
         waiting("b", 2)
         mine = outcome(lambda: pylock.lock("a", "shared").acquire(3))
     assert sorted([mine, *(result.result(20) for result in two.results)]) == ["Deadlock", "went on", "went on"]
 
 
-def test_of_like_holds_of_one_process_one_may_leave(pool: ThreadPoolExecutor) -> None:
+def test_of_like_holds_of_one_process_one_may_leave(executor: ThreadPoolExecutor) -> None:
     """One of them waits for us, the other for nobody: no cycle."""
     leave = threading.Event()
 
@@ -201,7 +197,7 @@ def test_of_like_holds_of_one_process_one_may_leave(pool: ThreadPoolExecutor) ->
         return "left"
 
     with pylock.lock("b"):
-        two = Two(pool, [waits_for_b, leaves_when_told])
+        two = Two(executor, [waits_for_b, leaves_when_told])
         two.go_on.set()
         waiting("b", 1)
         with pytest.raises(pylock.LockTimeout):
@@ -268,9 +264,9 @@ def test_refusal_of_a_later_lock_lets_go_of_those_before_although_one_release_fa
 
 
 @pytest.mark.parametrize("mode", ["exclusive", "shared", "concurrent_read"])
-def test_who_tries_below_a_closed_level_is_not_seen_as_a_holder_there(mode: str, pool: ThreadPoolExecutor) -> None:
+def test_who_tries_below_a_closed_level_is_not_seen_as_a_holder_there(mode: str, executor: ThreadPoolExecutor) -> None:
     pylock.define("/a", kind="path", capacity=0)
-    waits = pool.submit(pylock.path_lock("/a/b", mode).acquire, 5)
+    waits = executor.submit(pylock.path_lock("/a/b", mode).acquire, 5)
     waiting("/a", 1)
     assert pylock.inspect("/a").holders == ()
     assert not pylock.path_lock("/a").locked()
@@ -278,16 +274,16 @@ def test_who_tries_below_a_closed_level_is_not_seen_as_a_holder_there(mode: str,
     waits.result(10).release()
 
 
-def test_who_tries_below_a_level_that_is_held_leaves_nothing_there(pool: ThreadPoolExecutor) -> None:
+def test_who_tries_below_a_level_that_is_held_leaves_nothing_there(executor: ThreadPoolExecutor) -> None:
     hold = pylock.path_lock("/a").acquire()
-    waits = pool.submit(pylock.path_lock("/a/b", "shared").acquire, 5)
+    waits = executor.submit(pylock.path_lock("/a/b", "shared").acquire, 5)
     waiting("/a", 1)
     assert [holder.below for holder in pylock.inspect("/a").holders] == [None]
     hold.release()
     waits.result(10).release()
 
 
-def test_who_tries_below_a_closed_level_has_one_seat_there(directory: Path, pool: ThreadPoolExecutor) -> None:
+def test_who_tries_below_a_closed_level_has_one_seat_there(directory: Path, executor: ThreadPoolExecutor) -> None:
     """That of its wait; a second one would show it as whoever had that seat before."""
     pylock.define("/a", kind="path", capacity=0)
     path = directory / "%2Fa.lock"
@@ -299,7 +295,7 @@ def test_who_tries_below_a_closed_level_has_one_seat_there(directory: Path, pool
     with strange_program(path) as other:
         lock_bytes(other, SEATS, 1)  # so that there is something to guess
         with replaced(os, "urandom", another_each_time):
-            waits = pool.submit(pylock.path_lock("/a/b").acquire, 5)
+            waits = executor.submit(pylock.path_lock("/a/b").acquire, 5)
             waiting("/a", 1)
         assert sum(is_locked(path, SEATS + seat) for seat in range(64)) == 2, "that of the strange program is the other"
     pylock.define("/a", capacity=pylock.UNLIMITED)
@@ -310,7 +306,7 @@ def test_who_tries_below_a_closed_level_has_one_seat_there(directory: Path, pool
 
 
 @pytest.mark.parametrize("kind", ["sequence", "timestamp"])
-def test_who_is_refused_at_the_gate_keeps_no_unit(kind: str, directory: Path, pool: ThreadPoolExecutor) -> None:
+def test_who_is_refused_at_the_gate_keeps_no_unit(kind: str, directory: Path, executor: ThreadPoolExecutor) -> None:
     """One who is stopped in the gate keeps others from a value, but they hold nothing meanwhile."""
     lock: pylock.Lock[Any] = (
         pylock.sequence("x", capacity=2) if kind == "sequence" else pylock.timestamp("x", "%H%M%S#ffffff", capacity=2)
@@ -319,7 +315,7 @@ def test_who_is_refused_at_the_gate_keeps_no_unit(kind: str, directory: Path, po
     path = directory / "x.lock"
     with strange_program(path) as other:
         lock_bytes(other, GATE, 1)
-        waits = pool.submit(lock.acquire, 5)
+        waits = executor.submit(lock.acquire, 5)
         waiting("x", 1)
         until(lambda: not any(is_locked(path, UNITS + unit) for unit in range(2)))
     waits.result(10).release()

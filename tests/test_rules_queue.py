@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,6 @@ from kernel import (
 import pylock
 
 LANE = {"exclusive": 0, "protected_write": 0, "shared": 1, "concurrent_read": 1}
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
 
 
 def granted(contender: Contender) -> None:
@@ -67,7 +60,7 @@ def test_lock_that_a_strange_program_has_up_to_the_end_of_the_file_is_understood
 # Units
 
 
-def test_who_gathers_units_and_loses_one_to_another_keeps_none(directory: Path, pool: ThreadPoolExecutor) -> None:
+def test_who_gathers_units_and_loses_one_to_another_keeps_none(directory: Path, executor: ThreadPoolExecutor) -> None:
     pylock.define("x", capacity=3)
     real = fcntl.fcntl
     with strange_program(directory / "x.lock") as other:
@@ -83,7 +76,7 @@ def test_who_gathers_units_and_loses_one_to_another_keeps_none(directory: Path, 
             return real(fd, command, argument)
 
         with replaced(fcntl, "fcntl", too_late):
-            waiter = pool.submit(pylock.lock("x", "shared", weight=2).acquire, 5)
+            waiter = executor.submit(pylock.lock("x", "shared", weight=2).acquire, 5)
             until(lambda: is_locked(directory / "x.lock", PENDING + 1))
         assert gathers
         assert not is_locked(directory / "x.lock", UNITS), "it sits on one unit while it waits for the other"
@@ -181,13 +174,13 @@ def test_stopped_first_waiter_keeps_no_lock_from_one_who_might_share_it(mode: st
 
 
 @pytest.mark.parametrize("error", ["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EOPNOTSUPP"])
-def test_who_may_lock_but_make_no_bell_waits_all_the_same(error: str, pool: ThreadPoolExecutor) -> None:
+def test_who_may_lock_but_make_no_bell_waits_all_the_same(error: str, executor: ThreadPoolExecutor) -> None:
     def refuse(path: str, mode: int) -> None:
         raise OSError(getattr(errno, error), "no FIFO here", path)
 
     with replaced(os, "mkfifo", refuse):
         hold = pylock.lock("x").acquire()
-        waiter = pool.submit(pylock.lock("x").acquire, 5)
+        waiter = executor.submit(pylock.lock("x").acquire, 5)
         waiting("x", 1)
         hold.release()
         waiter.result(10).release()
@@ -195,7 +188,7 @@ def test_who_may_lock_but_make_no_bell_waits_all_the_same(error: str, pool: Thre
 
 @pytest.mark.parametrize("error", ["EACCES", "EPERM"])
 def test_who_may_not_give_a_bell_the_mode_of_its_directory_waits_all_the_same(
-    error: str, directory: Path, pool: ThreadPoolExecutor
+    error: str, directory: Path, executor: ThreadPoolExecutor
 ) -> None:
     directory.chmod(0o1777)
     with pylock.lock("x"):
@@ -203,7 +196,7 @@ def test_who_may_not_give_a_bell_the_mode_of_its_directory_waits_all_the_same(
     refuse = failing_once(os.chmod, getattr(errno, error), lambda path, mode: True)
     with replaced(os, "chmod", refuse):
         hold = pylock.lock("x").acquire()
-        waiter = pool.submit(pylock.lock("x").acquire, 5)
+        waiter = executor.submit(pylock.lock("x").acquire, 5)
         waiting("x", 1)
         hold.release()
         waiter.result(10).release()

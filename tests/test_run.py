@@ -14,34 +14,19 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from command import PYLOCK, Running, environment, pylock
+from command import PYLOCK, Start, environment, pylock
 from contender import ROOT, Contender, until, waiting
 
 import pylock as library
 from pylock._file import header
 
-Start = Callable[..., Running]
 READY = "echo ready; "
 CLEANS_UP = "trap 'sleep 0.3; echo cleaned; exit 3' TERM; echo ready; while :; do sleep 0.01; done"
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    started: list[Running] = []
-
-    def begin(*words: str, **options: Any) -> Running:
-        started.append(Running(*words, **options))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.close()
 
 
 def is_free(name: str) -> bool:

@@ -82,12 +82,6 @@ def child_that_holds(transactional: bool) -> Iterator[int]:
         os.waitpid(pid, 0)
 
 
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as executor:
-        yield executor
-
-
 # Numbers
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,12 +14,6 @@ from contender import Contender, until, waiting
 import pylock
 from pylock._acquiring import together
 from pylock._acquiring import waiting as waiting_room
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(110) as pool:
-        yield pool
 
 
 def all_of(names: str, **options: Any) -> Any:
