@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from ._kinds.timestamps import Timestamp, TimestampHold, timestamp
     from ._run.embedded import Outcome, run
     from ._run.signals import signals
-    from ._several import Several, all_of
+    from ._several import Holds, Several, all_of
     from ._status import Holder, LockStatus, Waiter, inspect, status
 
 __all__ = [
     "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "ElementHold", "Hold", "Holder",
-    "Lock", "LockError", "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome", "PathHold",
+    "Holds", "Lock", "LockError", "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome", "PathHold",
     "PathLock", "Pool", "Sequence", "SequenceHold", "Several", "Timestamp", "TimestampHold", "Unsupported", "Waiter",
     "WouldBlock", "all_of", "define", "inspect", "lock", "path_lock", "pool", "run", "sequence", "signals", "status",
     "timestamp",
@@ -53,7 +53,7 @@ _ROOMS = {
     "_kinds.timestamps": "Timestamp TimestampHold timestamp",
     "_run.embedded": "Outcome run",
     "_run.signals": "signals",
-    "_several": "Several all_of",
+    "_several": "Holds Several all_of",
     "_status": "Holder LockStatus Waiter inspect status",
 }
 _LATER = {name: room for room, names in _ROOMS.items() for name in names.split()}

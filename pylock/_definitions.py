@@ -9,7 +9,7 @@ from . import _process as process
 from ._acquiring.attempt import PLAIN
 from ._acquiring.waiting import ring_next
 from ._errors import DefinitionMismatch, LockError, explained
-from ._file.byterange import let_go
+from ._file.byterange import ANYBODY, is_free, let_go
 from ._file.closing import note_closing, note_settings, settings_fields
 from ._file.descriptors import drop
 from ._file.directories import resolve
@@ -35,7 +35,7 @@ class _Change:
         self.capacity = capacity
         self.policy = policy
         self.elements = elements
-        self.kind = POOL if elements is not None and kind is None else kind
+        self.kind = kind if elements is None else POOL
 
     def apply(self, fd: int, old: Definition, request: Request) -> Definition:
         if self.kind not in (None, old.kind):
@@ -80,6 +80,8 @@ def define(
         raise ValueError("a reason is for closing a lock, with capacity 0")
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if elements is not None and kind not in (None, POOL):
+        raise ValueError(f"elements are for a {POOL}, not for a {kind}")
     change = _Change(capacity, policy, None if elements is None else check_elements(elements), kind)
     return _changed(name, directory, lambda fd, request: _define(fd, request, change, reason))
 
@@ -131,8 +133,9 @@ def _define(fd: int, request: Request, change: _Change, reason: str | None) -> D
     _enter_gate(fd, request)
     try:
         head = read_head(fd)
-        blank = is_blank(head)
-        old = Definition(kind=change.kind or LOCK) if blank else read_header(head, request.name, request.path)
+        # A plain lock may be held without a header, where there was no room for one.
+        first = Definition(kind=change.kind or LOCK) if is_free(fd, ANYBODY) else Definition()
+        old = first if is_blank(head) else read_header(head, request.name, request.path)
         new = change.apply(fd, old, request)
         request.terms = Terms(put_header(fd, request.path, request.name, new), new)
         if change.capacity is not None:

@@ -62,6 +62,11 @@ class Contender:
         return bool(self.boot and process.identity().boot.startswith(self.boot))
 
     @property
+    def is_known(self) -> bool:
+        """Whether its record can be true. One that found no room for its own shows nobody, or somebody who is gone."""
+        return self.pid is not None and (self.is_here or not self.was_here)
+
+    @property
     def code(self) -> str:
         """The code of its mode, as `modes.ModeRule.compatible` has it."""
         return f"{'/' if self.below else ''}{Mode(self.mode).code}"
@@ -282,6 +287,13 @@ def find_lock(name: str, directory: str | PathLike[str] | None = None) -> LockSt
     return _look(_path(name, where), where, name)
 
 
+def _name_of(path: str) -> str:
+    """The name of the lock that the file is called after, as far as it is not cut."""
+    from urllib.parse import unquote
+
+    return unquote(os.path.basename(path).removesuffix(SUFFIX), errors="surrogatepass")
+
+
 def _path(name: str, where: Directory) -> str:
     return os.path.join(where.path, file_name(name))
 
@@ -334,9 +346,11 @@ def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
         except Gone:
             return None
         if definition is None:
-            return None
+            if is_free(fd, ANYBODY):
+                return None
+            definition = Definition()  # of a plain lock, for which no header is needed where the disk is full
         if name is None:
-            name = str((parse_line(head) or {})["name"])
+            name = str((parse_line(head) or {}).get("name") or _name_of(path))
         start = slots_start(name, definition.kind)
         closed = None if definition.capacity else closing(fd, start)
         return LockStatus(name, path, definition, *take_census(fd, start), closed, settings_fields(fd, start))

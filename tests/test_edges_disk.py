@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from command import PYLOCK, environment
+from command import PYLOCK, Running, environment
 from command import pylock as command
+
+import pylock
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
@@ -167,3 +172,55 @@ def test_command_under_a_limit_of_file_sizes_runs() -> None:
     done = subprocess.run(["bash", "-c", script], env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "ran\n"), done.stderr
     assert command("run", "-t", "0", "x", "--", "true").returncode == 0
+
+
+@pytest.fixture(params=["never used", "used before"])
+def unwritten(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A command that holds "x" and could not write so: there is no header, or the record is that of one before."""
+    if request.param == "used before":
+        assert command("run", "x", "--", "true").returncode == 0
+    running = Unwritten("run", "x", "--", "sh", "-c", "echo ready; read go", stdin=-1)
+    assert running.line() == "ready"
+    yield running
+    running.close()
+
+
+class Unwritten(Running):
+    """A pylock command that may write nothing to a file."""
+
+    def __init__(self, *words: str, **options: Any) -> None:
+        super().__init__(*words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)), **options)
+
+
+def test_holder_that_could_not_write_is_seen(unwritten: Running) -> None:
+    assert len(pylock.inspect("x").holders) == 1
+    assert [state.name for state in pylock.status() if state.holders] == ["x"]
+    assert command("status", "-q", "x").returncode == 1
+    assert command("set", "x", "--drain", "--timeout", "0.05").returncode == 75
+    done = command("set", "x", "--kind", "sequence")
+    assert (done.returncode, "is a lock, which cannot become a sequence" in done.stderr) == (125, True)
+    waiting_line = Running("run", "-t", "1.5", "x", "--", "true").end()[2]
+    assert "None" not in waiting_line
+
+
+def test_holder_that_could_not_write_is_found_by_its_descriptor(unwritten: Running) -> None:
+    done = command("kill", "--grace", "5", "x")
+    assert (done.returncode, "SIGTERM sent" in done.stdout) == (0, True), done.stdout
+    assert pylock.inspect("x").holders == ()
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_who_runs_under_a_lock_knows_it_though_nothing_could_be_written(used: bool) -> None:
+    if used:
+        assert command("run", "x", "--", "true").returncode == 0
+    script = f"{shlex.join(PYLOCK)} held x; echo $?; {shlex.join(PYLOCK)} run -t 20 x -- true; echo $?"
+    status, output, errors = Unwritten("run", "x", "--", "sh", "-c", script).end()
+    assert (status, output.split()) == (0, ["0", "125"]), errors
+    assert "would wait for ever" in errors
+
+
+def test_script_that_lends_a_descriptor_knows_it_though_nothing_could_be_written() -> None:
+    words = shlex.join(PYLOCK)
+    script = f'exec 9<>"$({words} path x)"; ulimit -f 0; {words} take --fd 9 x; {words} held x; echo $?'
+    done = subprocess.run(["bash", "-c", script], env=environment(), capture_output=True, text=True, check=False)
+    assert done.stdout == "0\n", done.stderr

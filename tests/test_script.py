@@ -318,7 +318,7 @@ def test_command_in_the_background_keeps_the_lock_unless_it_is_let_go_by_hand(st
     ("text", "told"),
     [
         ("pylock take --fd 9 mid", "--fd=9: is not open"),
-        ("pylock take --fd 1 mid", "--fd=1: is not open; open one by exec 9<>"),
+        ("pylock take --fd 1 mid", "--fd=1: is for input and output; use 3 or more"),
         ("pylock take mid", "--fd is missing"),
         ("pylock take --fd 99999999999999999999 mid", "is not open"),
         ('exec 9<"$(pylock path mid)"; pylock take --fd 9 mid', "must be open for reading and writing"),

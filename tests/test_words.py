@@ -70,3 +70,25 @@ def test_errors_of_the_system_are_said_in_words(words: list[str], tmp_path: Path
     assert "Errno" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "/no/such" in done.stderr or "FILE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "--grace", "5", "x", "--", "true"], "--grace is for --limit"),
+        (["check", "-t", "0"], "--timeout=0"),
+        (["set", "x", "--kind", "sequence", "--elements", "a"], "elements are for a pool, not for a sequence"),
+        (["flom", "--install", ""], "'' is no directory"),
+        (["flom", "--install", "/no/such"], "'/no/such' is no directory"),
+        (["take", "--fd", "1", "x"], "use 3 or more"),
+        (["rnu", "x", "--", "true"], "did you mean run?"),
+    ],
+)
+def test_what_means_nothing_is_refused(words: list[str], told: str, directory: Path) -> None:
+    done = pylock(*words)
+    assert (done.returncode in (99, 125), told in done.stderr) == (True, True), done.stderr
+    assert list(directory.iterdir()) == []
+
+
+def test_help_of_help_is_the_overview() -> None:
+    assert pylock("help", "help").stdout == pylock("help", "version").stdout == pylock("help").stdout

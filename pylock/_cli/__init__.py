@@ -107,7 +107,8 @@ def _help(words: list[str]) -> int:
 
     if len(words) > 1:
         raise UsageError(f"help is for one command at a time, not {' '.join(words)}")
-    print(help_text(in_full(_named(words[0], ALL))) if words else overview())
+    is_about_all = not words or words[0] in ("help", "version")
+    print(overview() if is_about_all else help_text(in_full(_named(words[0], ALL))))
     return 0
 
 

@@ -15,9 +15,11 @@ def install(directory: str) -> str:
     """Write the executable ``flom`` into the directory, and return what to say about it.
 
     It needs nothing of its environment: the interpreter and the place of pylock are written down in it. An earlier one
-    is replaced at one moment, so that it can be in use. Raises ValueError if a flom is there that pylock did not
-    write; OSError.
+    is replaced at one moment, so that it can be in use. Raises ValueError if the directory is not there, or has a flom
+    that pylock did not write; OSError.
     """
+    if not os.path.isdir(directory):
+        raise ValueError(f"--install: {directory!r} is no directory; make it first, or name another one on the PATH")
     path = os.path.join(os.path.abspath(directory), "flom")
     _refuse_another(path)
     fresh = f"{path}.{os.getpid()}"

@@ -140,9 +140,9 @@ class _End:
 
     def carry_out(self, number: int, grace: float) -> int:
         self._marked = {self._key(contender): contender for contender in self._now()}
-        for contender in self._marked.values():
-            self._begin(contender, number)
-        self._wait(grace)
+        begun = [self._begin(contender, number) for contender in self._marked.values()]
+        if any(begun):
+            self._wait(grace)
         for stage in (self._children, self._themselves, self._heirs):
             left = self._left()
             targets = [target for contender in left for target in stage(contender)]
@@ -165,17 +165,20 @@ class _End:
         since = None if self._with_waiters else contender.since  # who waited may hold meanwhile
         return contender.pid, contender.start, since
 
-    def _begin(self, contender: Contender, number: int) -> None:
+    def _begin(self, contender: Contender, number: int) -> bool:
+        """Send it the signal; False if there is nobody to send it to."""
         if own := self._themselves(contender):
             self._send(own[0], number, str(contender))
-        elif contender.is_here:
-            why = "is not seen to have the lock file open, which only its user and root can see"
-            print(f"{harmless(str(contender))}: {why}; left alone")
-        elif heirs := self._heirs(contender):
+            return True
+        if heirs := self._heirs(contender):
             for heir in heirs:
                 self._send(heir, number, f"pid {heir.pid}, which has the lock of {contender}")
-        else:
-            print(f"{harmless(str(contender))}: is no process of this host that can be seen from here; left alone")
+            return True
+        why = "is no process of this host that can be seen from here"
+        if contender.is_here:
+            why = "is not seen to have the lock file open, which only its user and root can see"
+        print(f"{harmless(str(contender))}: {why}; left alone")
+        return False
 
     def _kill(self, targets: list[Process]) -> None:
         for target in dict.fromkeys(targets):
@@ -209,7 +212,7 @@ class _End:
 
     def _heirs(self, contender: Contender) -> list[Process]:
         """Who holds it in place of a process that is gone."""
-        if contender.is_here or not contender.was_here:
+        if contender.is_here or not (contender.was_here or contender.pid is None):
             return []
         others = {other.pid for other in self._now() if other.is_here}
         return [

@@ -125,7 +125,7 @@ def meant(word: str, known: list[str]) -> str:
     """Ask whether one of the known words was meant, if one is like it; to stand behind what is wrong."""
     from difflib import get_close_matches
 
-    found = get_close_matches(word, known, 1, 0.7)
+    found = get_close_matches(word, known, 1)
     return f"; did you mean {found[0]}?" if found else ""
 
 
@@ -216,5 +216,7 @@ def exit_code(text: str) -> int:
     return code
 
 
-DIRECTORY = Option("directory", "d", "DIR", "lock directory; by default $PYLOCK_DIR, else the user's own")
+DIRECTORY = Option(
+    "directory", "d", "DIR", "lock directory; by default that of the settings, else $PYLOCK_DIR, else the user's own"
+)
 HELP = Option("help", "h", help="show this help")

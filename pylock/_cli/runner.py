@@ -61,6 +61,8 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         refuse_contradictions(values, operands)
     _refuse_with_exec(values)
     settings = RunSettings(completed(values))
+    if "grace" in values and not settings.limit:
+        raise UsageError("--grace is for --limit")
     name = from_os(operands[0]) if operands else settings.name or DEFAULT_NAME
     return run_settings(settings, name, command)
 

@@ -110,9 +110,9 @@ def tell_if_held(values: Values, operands: list[str]) -> int:
 
     lenders.adopt()
     state = inspect(_one_name(operands), place(values).directory)
-    present = {(holder.pid, holder.start) for holder in state.holders}
-    mine = (outer for outer in nesting.outer_holds() if (outer.pid, outer.start) in present)
-    return 0 if any(os.path.realpath(outer.path) == os.path.realpath(state.path) for outer in mine) else 1
+    here = os.path.realpath(state.path)
+    outers = (outer for outer in nesting.outer_holds() if os.path.realpath(outer.path) == here)
+    return 0 if any(nesting.is_among(outer, state.holders) for outer in outers) else 1
 
 
 def _one_name(operands: list[str]) -> str:
@@ -126,9 +126,11 @@ def _descriptor(values: Values) -> int:
     if "fd" not in values:
         raise UsageError("--fd is missing: the descriptor that the script has opened, as by exec 9<>FILE")
     fd = int(values["fd"])
-    if fd >= _STANDARD and _is_open(fd):
-        return fd
-    raise UsageError(f'--fd={fd}: is not open; open one by exec {fd if fd >= _STANDARD else 9}<>"$(pylock path NAME)"')
+    if fd < _STANDARD:
+        raise UsageError(f"--fd={fd}: is for input and output; use {_STANDARD} or more, such as 9")
+    if not _is_open(fd):
+        raise UsageError(f'--fd={fd}: is not open; open one by exec {fd}<>"$(pylock path NAME)"')
+    return fd
 
 
 def _is_open(fd: int) -> bool:

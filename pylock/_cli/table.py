@@ -134,7 +134,7 @@ def _row_of_closed(closed: Closing | None, now: float) -> tuple[str, ...]:
 def _process(contender: Contender, now: float) -> tuple[str, ...]:
     return (
         str(contender.pid or "?"), contender.host or "?", contender.user or "?", _age(contender.since, now),
-        shorten(contender.command or "?", _COMMAND_WIDTH),
+        shorten(contender.command or ("?" if contender.pid else str(contender)), _COMMAND_WIDTH),
     )  # fmt: skip
 
 

@@ -117,19 +117,25 @@ def _blocking(request: Request, holders: tuple[Holder, ...]) -> tuple[Holder, ..
 
 def _behind(first: Contender, brief: bool) -> str:
     """Who is before us, for a lock that we could have otherwise."""
-    if brief:
+    if brief and first.pid is not None:
         return f"; behind pid {first.pid} {first.host} {first.user} ({first.code}) {first.command}"
-    return f", behind {first} (user {first.user}), who waits for it before us ({first.mode})"
+    return f", behind {first}{_user(first)}, who waits for it before us ({first.mode})"
 
 
 def _held(holders: tuple[Holder, ...]) -> str:
     more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
-    return f", held by {holders[0]} (user {holders[0].user}){more}"
+    return f", held by {holders[0]}{_user(holders[0])}{more}"
+
+
+def _user(contender: Contender) -> str:
+    return f" (user {contender.user})" if contender.user else ""
 
 
 def _held_briefly(holders: tuple[Holder, ...]) -> str:
     first = holders[0]
     more = f" +{len(holders) - 1}" if len(holders) > 1 else ""
+    if first.pid is None:
+        return f"; {first}{more}"
     since = f" {clock(first.since)}" if first.since else ""
     return f"; pid {first.pid}{more} {first.host} {first.user}{since} {first.command}"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from .. import _process as process
 from .._errors import BadLockFile
-from .._file.header import Gone, parse_line, read_head, read_header
-from .._file.layout import SUFFIX, slots_start
+from .._file.header import Gone, look_at_header, parse_line
+from .._file.layout import LOCK, SUFFIX, slots_start
 from .._file.lent import all_descriptors, holds_locks, path_of
 from .._file.lockfile import Look
 from .nesting import VARIABLE, OuterHold, outer_holds
@@ -29,7 +30,8 @@ def adopt() -> bool:
             continue
         for holder in _held_through(fd, path):
             found = True
-            line = str(OuterHold(holder.pid or 0, holder.start or 0, holder.code, holder.weight, path))
+            who = holder if holder.is_known else process.identity()
+            line = str(OuterHold(who.pid or 0, who.start or 0, holder.code, holder.weight, path))
             os.environ[VARIABLE] = "\n".join(filter(None, (os.environ.get(VARIABLE), line)))
     return found
 
@@ -39,11 +41,11 @@ def _held_through(fd: int, path: str) -> list[Holder]:
     from .._status import take_census
 
     try:
-        head = read_head(fd)
-        definition = read_header(head, None, path)
+        head, definition = look_at_header(fd, None, path)
     except (Gone, BadLockFile, OSError):
         return []
-    start = slots_start(str((parse_line(head) or {})["name"]), definition.kind)
+    # Without a header it is a plain lock, without a record that could be read either.
+    start = slots_start(str((parse_line(head) or {}).get("name")), definition.kind if definition else LOCK)
     with Look(path, False) as probe:
         everybody = take_census(probe, start)[0] if probe >= 0 else ()
     others = take_census(fd, start)[0]

@@ -15,7 +15,10 @@ from .._modes import BY_CODE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._request import Request
+    from .._status import Holder
 
 VARIABLE = "PYLOCK_HELD"
 
@@ -107,4 +110,13 @@ def _still_holds(outer: OuterHold, request: Request) -> bool:
 
     with Look(request.path, request.directory.remote) as fd:
         holders = take_census(fd, request.slots_start)[0] if fd >= 0 else ()
-    return any((holder.pid, holder.start) == (outer.pid, outer.start) for holder in holders)
+    return is_among(outer, holders)
+
+
+def is_among(outer: OuterHold, holders: Iterable[Holder]) -> bool:
+    """Whether it is one of those who hold; also if it may be one who is not known, having found no room to say so."""
+    everybody = list(holders)
+    if any((holder.pid, holder.start) == (outer.pid, outer.start) for holder in everybody):
+        return True
+    is_there = process.start_time(outer.pid) == outer.start
+    return is_there and not all(holder.is_known for holder in everybody)

@@ -29,10 +29,13 @@ SECONDS = 10.0
 def check_directory(values: Values, operands: list[str]) -> int:
     """Carry out ``pylock check``; 0 if the directory is fit, 1 if not."""
     peer = _words_of_peer(values["peer"]) if "peer" in values else None
+    seconds = float(values.get("timeout", SECONDS))
+    if not seconds:
+        raise UsageError("--timeout=0: nothing can be proven in no time; give some seconds")
     given = place(values, directory_given(values, operands)).directory
     path = default_path() or resolve(None).path if given is None else absolute(given)
     fit = True
-    for finding in _findings(path, float(values.get("timeout", SECONDS)), peer):
+    for finding in _findings(path, seconds, peer):
         print(finding, flush=True)
         fit = fit and finding.fit
     print(harmless(f"{path} is {_proven(peer) if fit else 'NOT fit for locks'}"))
