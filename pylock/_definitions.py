@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from time import sleep
+from time import monotonic, sleep
 
 from . import _process as process
 from ._acquiring.attempt import PLAIN
@@ -15,7 +15,7 @@ from ._file.descriptors import drop
 from ._file.directories import resolve
 from ._file.header import Definition, Gone, is_blank, put_header, read_head, read_header
 from ._file.layout import KINDS, LIFE_SLOT, LOCK, NO_ROOM, POOL, SLOT_SIZE, file_name, now, slots_start
-from ._file.lockfile import open_file, take_gate
+from ._file.lockfile import leave_gate, open_file, take_gate
 from ._file.removal import finish_removal
 from ._kinds.pools import check_elements, rearranged
 from ._request import Request, Terms, check_capacity, check_policy, make_request
@@ -24,6 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
+
+_FIRST_WORDS = 0.1
+"""Seconds within which who has taken a new lock has written what it is, if there is room."""
 
 
 class _Change:
@@ -132,7 +135,7 @@ def _changed(
 def _define(fd: int, request: Request, change: _Change, reason: str | None) -> Definition:
     _enter_gate(fd, request)
     try:
-        head = read_head(fd)
+        head = _settled_head(fd, request)
         # A plain lock may be held without a header, where there was no room for one.
         first = Definition(kind=change.kind or LOCK) if is_free(fd, ANYBODY) else Definition()
         old = first if is_blank(head) else read_header(head, request.name, request.path)
@@ -152,6 +155,16 @@ def _enter_gate(fd: int, request: Request) -> None:
             " stopped one",
             name=request.name,
         )
+
+
+def _settled_head(fd: int, request: Request) -> bytes:
+    """Read the header; if there is none, let who has just taken the lock write one, which takes the gate."""
+    deadline = monotonic() + _FIRST_WORDS
+    while is_blank(head := read_head(fd)) and not is_free(fd, ANYBODY) and monotonic() < deadline:
+        leave_gate(fd)
+        sleep(0.001)
+        _enter_gate(fd, request)
+    return head
 
 
 def _note_who_closed(fd: int, start: int, definition: Definition, reason: str | None) -> None:

@@ -157,8 +157,8 @@ class Asking(_OfHolds[AnyHold_co]):
         claim, hold = self._acquire(self._timeout, drive)
         try:
             claim.enter_block(calling_frame())
-        except BaseException:  # a signal handler raised
-            claim.close()
+        except BaseException as error:  # a signal handler raised
+            claim.leave_block(error)
             raise
         return hold
 
@@ -175,8 +175,8 @@ class Asking(_OfHolds[AnyHold_co]):
         claim, hold = await self._acquire_async(self._timeout)
         try:
             claim.enter_block(calling_frame())
-        except BaseException:
-            claim.close()
+        except BaseException as error:
+            claim.leave_block(error)
             raise
         return hold
 

@@ -41,11 +41,11 @@ fork = os.fork
 every_fork = pytest.mark.parametrize("fork", [FORK_BY_PYTHON, FORK_BY_C], ids=["python", "c"])
 
 
-def python(program: str) -> str:
+def python(program: str, *words: str) -> str:
     """Run the program to its end, and return what it and its children printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], env=environment(), capture_output=True, text=True, timeout=60,
-        check=False,
+        [sys.executable, "-W", "ignore", "-c", program, *words], env=environment(), capture_output=True, text=True,
+        timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
@@ -402,6 +402,130 @@ def test_hold_that_was_released_cannot_go() -> None:
     hold.release()
     with pytest.raises(pylock.NotHeld):
         hold.across_fork().__enter__()
+
+
+def test_only_the_first_child_gets_the_hold() -> None:
+    program = """
+import os
+import pylock
+hold = pylock.lock("x").acquire()
+read, write = os.pipe()
+children = []
+with hold.across_fork():
+    for _ in range(2):
+        if not (pid := os.fork()):
+            try:
+                hold.check()
+                print("mine", flush=True)
+                os.close(write)
+                os.read(read, 1)
+            except pylock.NotHeld:
+                print("not mine", flush=True)
+            os._exit(0)
+        children.append(pid)
+os.waitpid(children[1], 0)
+try:
+    pylock.lock("x").acquire_nowait()
+except pylock.WouldBlock as error:
+    print(error.holders[0].pid == children[0], flush=True)
+os.close(write)
+os.waitpid(children[0], 0)
+"""
+    assert sorted(python(program).split("\n")) == ["", "True", "mine", "not mine"]
+
+
+def test_hold_stays_with_the_parent_if_the_fork_failed() -> None:
+    program = """
+import os, resource
+import pylock
+hold = pylock.lock("x").acquire()
+if not os.getuid():
+    os.setuid(65534)  # no limit counts for root
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+with hold.across_fork():
+    try:
+        os.fork()
+        os._exit(1)
+    except BlockingIOError:
+        print("refused")
+    hold.fileno()
+    with hold.across_fork(): pass
+hold.fileno()
+hold.release()
+"""
+    assert python(program) == "refused\n"
+
+
+@pytest.mark.parametrize("hook", ["_before_fork", "_become_parent"])
+def test_parent_whose_part_of_the_fork_was_interrupted_believes_nothing(hook: str) -> None:
+    """A signal handler raises as the part begins, or in the middle, while the child has the hold."""
+    program = f"""
+import os, sys
+import pylock
+from pylock._acquiring import inheritance
+hold = pylock.lock("x").acquire()
+sys.unraisablehook = lambda _: None
+left, parent = int(sys.argv[1]), os.getpid()
+def interrupt(frame, event, argument):
+    global left
+    if frame.f_code is not inheritance.{hook}.__code__ or os.getpid() != parent:
+        return None
+    left -= 1
+    if not left:
+        raise KeyboardInterrupt
+    return interrupt
+sys.settrace(interrupt)
+with hold.across_fork():
+    pid = os.fork()
+    sys.settrace(None)
+    if not pid:
+        hold.check()
+        os._exit(0)
+    mine = True
+    try:
+        hold.check()
+    except pylock.NotHeld:
+        mine = False
+    theirs = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+print(mine, theirs, left > 0)
+if mine:
+    hold.release()
+"""
+    for step in range(1, 30):
+        mine, theirs, done = python(program, str(step)).split()
+        assert (mine, theirs) == ("False", "True")
+        if done == "True":
+            break
+
+
+def test_handler_that_raises_as_the_block_begins_leaves_the_hold_here() -> None:
+    program = """
+import os, sys
+import pylock
+from pylock._acquiring import inheritance
+def interrupt(frame, event, argument):
+    if frame.f_code is not inheritance.AcrossFork.__enter__.__code__:
+        return None
+    if event == "line" and inheritance._passing:
+        raise KeyboardInterrupt
+    return interrupt
+hold = pylock.lock("x").acquire()
+sys.settrace(interrupt)
+try:
+    with hold.across_fork():
+        print("inside")
+except KeyboardInterrupt:
+    sys.settrace(None)
+    if not (pid := os.fork()):
+        try:
+            hold.check()
+            os._exit(1)
+        except pylock.NotHeld:
+            os._exit(0)
+    print(os.waitpid(pid, 0)[1])
+    hold.check()
+"""
+    assert python(program) == "0\n"
 
 
 @pytest.mark.parametrize("kind", MAKERS)

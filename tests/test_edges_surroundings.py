@@ -17,10 +17,14 @@ from typing import Any
 
 import pytest
 from command import environment
-from kernel import replaced
+from kernel import replaced, within
 
 import pylock
 from pylock._file import directories
+from pylock._process import start_time
+from pylock._queue.bells import Bell
+from pylock._queue.drivers import is_readable
+from pylock._queue.sources import Sources
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
@@ -414,3 +418,81 @@ def test_descriptor_of_a_strange_file_is_not_closed_nor_written_to(held: bool, t
     """
     assert python(program) == "[]\n"
     assert strange.read_text() == "mine"
+
+
+def test_number_that_pylock_has_again_for_another_lock_is_not_taken_for_the_first_one() -> None:
+    program = """
+        import os, pylock
+        lock = pylock.lock("x")
+        for _ in range(40):
+            with lock: pass
+        kept = {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}
+        os.closerange(3, 64)
+        holds = {(hold := pylock.lock(f"y{number}").acquire()).fileno(): hold for number in range(len(kept))}
+        with lock as hold:
+            print(hold.fileno() in holds, len(kept & set(holds)) > 0)
+        pylock.lock("x", "shared").acquire_nowait()
+        for hold in holds.values(): hold.check()
+        print([pylock.lock(f"y{number}").locked() for number in range(len(holds))])
+    """
+    first, second = python(program).splitlines()
+    assert first == "False True"
+    assert set(second) <= set("[True, ]")
+
+
+WAITS = """
+import os, threading, pylock
+pid = os.fork()
+if not pid:
+    hold = pylock.lock("x").acquire()
+    os.read(0, 1)
+    os._exit(0)
+while not pylock.inspect("x").holders: pass
+def wait():
+    pylock.lock("x").acquire()
+    os._exit(3)
+threading.Thread(target=wait, daemon=True).start()
+def ends():
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if "[pidfd]" in os.readlink(f"/proc/self/fd/{name}"): found.append(int(name))
+        except FileNotFoundError:
+            pass
+    return found
+while not ends(): pass
+"""
+
+
+def test_child_has_nothing_of_what_its_parent_listens_to() -> None:
+    program = WAITS + "if not os.fork():\n print(len(ends()), flush=True)\n os._exit(0)\nos.wait()\nos.kill(pid, 9)"
+    read, write = os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), stdin=read, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    os.close(read)
+    os.close(write)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_end_that_the_program_has_closed_is_told_no_more(directory: Path) -> None:
+    """A child may have it, and then it stays in the epoll, whose descriptor would be ready for ever."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        bell = Bell(str(directory / "x.lock"), 0)
+        bell.hang(0o600)
+        sources = Sources(bell)
+        try:
+            assert sources.watch([(process.pid, start_time(process.pid) or 0)], str(directory / "x.lock"), [])
+            (end,) = sources._ends.values()
+            copy = os.dup(end)
+            os.close(end)
+            process.kill()
+            assert is_readable(sources.fd, 10)
+            with within(10):
+                while is_readable(sources.fd, 0):
+                    sources.take()
+            os.close(copy)
+        finally:
+            sources.close()
+            bell.take_down()

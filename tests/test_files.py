@@ -9,6 +9,7 @@ import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import hypothesis.strategies as st
 import pytest
@@ -16,9 +17,10 @@ from contender import waiting
 from hypothesis import given, settings
 
 import pylock
+from pylock import _definitions
 from pylock import _process as process
 from pylock._acquiring import agreement
-from pylock._file import directories, layout, removal
+from pylock._file import directories, layout, lockfile, removal
 from pylock._file import directories as mounts
 from pylock._file import header as headers
 from pylock._request import Grant, Request
@@ -80,12 +82,34 @@ def test_file_that_becomes_one_of_another_kind_meanwhile_is_no_damaged_one(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def while_somebody_makes_a_pool(fd: int) -> bool:
-        pylock.define("x", kind="pool", elements=("red", "green"))
+        headers.put_header(fd, str(directory / "x.lock"), "x", headers.Definition(kind="pool", places=(("red", 0),)))
         return True
 
     monkeypatch.setattr(agreement, "take_gate", while_somebody_makes_a_pool)
     with pytest.raises(pylock.DefinitionMismatch, match="is a pool, not a lock"):
         pylock.lock("x").acquire()
+
+
+def test_kind_is_set_while_somebody_has_taken_the_lock_and_is_about_to_say_the_same(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, goes_on = Event(), Event()
+
+    def once_it_may(fd: int) -> bool:
+        taken.set()
+        assert goes_on.wait(10)
+        return lockfile.take_gate(fd)
+
+    def leave(fd: int) -> None:
+        lockfile.leave_gate(fd)
+        goes_on.set()
+
+    monkeypatch.setattr(agreement, "take_gate", once_it_may)
+    monkeypatch.setattr(_definitions, "leave_gate", leave)
+    taking = executor.submit(pylock.sequence("x").acquire)
+    assert taken.wait(10)
+    assert pylock.define("x", kind="sequence").kind == "sequence"
+    taking.result().release()
 
 
 @given(st.text())

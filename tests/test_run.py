@@ -791,7 +791,7 @@ def test_orphans_are_reaped_while_the_command_of_a_tree_runs(start: Start) -> No
         pids = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
         try:
             return [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
-        except FileNotFoundError:  # reaped while we looked
+        except (FileNotFoundError, ProcessLookupError):  # reaped while we looked
             return []
 
     until(lambda: len(states()) == 1 and "Z" not in states())

@@ -358,6 +358,12 @@ def test_token_is_printed_on_request(start: Start) -> None:
     assert holders() == [script.pid]
 
 
+def test_lock_is_free_if_the_token_cannot_be_printed(start: Start) -> None:
+    script = start('exec 9<>"$(pylock path mid)"; pylock take --fd 9 --token mid > /dev/full; echo $?; read go')
+    assert script.line() == "125"
+    assert holders() == []
+
+
 @pytest.fixture
 def lent() -> Iterator[int]:
     """A descriptor of the lock's file, as a script has it."""

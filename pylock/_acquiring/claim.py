@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._request import Grant, Request
 
+_REOPENINGS = 100
+
 
 class Claim(Insider):
     """One try for a lock, and what came of it.
@@ -55,11 +57,12 @@ class Claim(Insider):
                 return
         except AttributeError:  # a signal handler raised in __init__
             return
-        if self.grant is None or not self.is_alive or sys.is_finalizing():
-            self.close()
-            return
-        self.release(failed=True)
-        warn(f'"{harmless(self.request.name)}" was dropped without a release', ResourceWarning, 2, source=self)
+        try:
+            if self.grant is not None and self.is_alive and not sys.is_finalizing():
+                self.release(failed=True)
+                warn(f'"{harmless(self.request.name)}" was dropped without a release', ResourceWarning, 2, source=self)
+        finally:
+            self.close()  # a signal handler may have raised before the release, for nobody to see
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -79,7 +82,7 @@ class Claim(Insider):
 
         Without a grant the file stays open, save if it does not exist and is not to be made, or is being removed.
         """
-        request = self.request
+        request, reopenings = self.request, _REOPENINGS
         if not request.create and not exists(request):
             return False
         while True:
@@ -104,9 +107,11 @@ class Claim(Insider):
                 if not finish_removal(request.path):
                     return False
             except (OSError, BadLockFile) as error:
-                closed_by_others = self.fd >= 0 and not is_ours(self.fd)
+                # To open it anew helps if another host removed the file, or the program has closed the descriptor.
+                helps = getattr(error, "errno", None) == ESTALE or (self.fd >= 0 and not is_ours(self.fd))
                 self.close()
-                if not closed_by_others and getattr(error, "errno", None) != ESTALE:
+                reopenings -= 1
+                if not (helps and reopenings):
                     raise
 
     def release(self, failed: bool = False) -> None:
@@ -114,15 +119,17 @@ class Claim(Insider):
 
         Raises NotHeld; and OSError or LockError, after which it is released all the same.
         """
-        fd, request = self.fd, self.request
-        if fd < 0 or not self.mark[0]:
+        request = self.request
+        if not self.mark[0]:
+            raise self.not_held()
+        fd, self.fd = self.fd, -1  # at one moment: to another thread that releases it too, the number means nothing now
+        if fd < 0:
             raise self.not_held()
         try:
             if request.kind.commits and not failed and self.grant:
                 request.kind.commit(fd, request, self.grant)
         finally:
             try:
-                self.fd = -1
                 inside.pop(fd, None)
                 if request.renews:
                     outlive(fd, request)
@@ -152,7 +159,9 @@ class Claim(Insider):
             drop(fd)
 
     def give_up(self, error: BaseException) -> None:
-        """Close, and raise what the error means if that says more than the error itself."""
+        """Let go of what may have been granted, and raise what the error means if that says more than itself."""
+        if self.grant is not None and self.is_alive:
+            self.leave_block(error)
         self.close()
         explain(error, self.request)
 

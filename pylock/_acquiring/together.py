@@ -144,8 +144,17 @@ def _wait(
     finally:
         if not mark[0]:
             raise NotHeld(f'this process was forked off while its parent waited for "{claims[0].request.name}"')
-        for part in parts:
-            part.leave(lacking is None)
+        _leave_all(parts, lacking is None)
+
+
+def _leave_all(parts: list[_Part], granted: bool) -> None:
+    """Leave each queue; what a signal handler raises meanwhile keeps us in none."""
+    try:
+        while parts:
+            parts.pop().leave(granted)
+    finally:
+        if parts:
+            _leave_all(parts, granted)
 
 
 class _Part:

@@ -70,9 +70,13 @@ def wait(
     finally:
         if not mark[0]:
             raise NotHeld(f'this process was forked off while its parent waited for "{request.name}"')
-        sources.close()
-        bell.take_down()
-        _leave(fd, request, granted is not None)
+        try:
+            sources.close()
+        finally:
+            try:
+                bell.take_down()
+            finally:
+                _leave(fd, request, granted is not None)
 
 
 def note_of(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .._queue.drivers import drive
+from .._queue.drivers import Finished, advance, drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,16 +51,16 @@ class _Announcer:
 def _interrupted(steps: Steps[Result], announcer: _Announcer) -> Steps[Result]:
     """The same steps, each sleep cut in pieces at the moments when the line is due."""
     try:
-        fd, seconds = next(steps)
+        fd, seconds = advance(steps)
         while True:
             until = monotonic() + seconds
             rung = False
             while not rung and (left := until - monotonic()) > 0:
                 rung = yield fd, max(min(left, announcer.due - monotonic()), 0)
                 announcer.show_if_due()
-            fd, seconds = steps.send(rung)
-    except StopIteration as stop:
-        result: Result = stop.value
+            fd, seconds = advance(steps, rung)
+    except Finished as end:
+        result: Result = end.result
         return result
     finally:
         steps.close()

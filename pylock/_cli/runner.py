@@ -12,7 +12,7 @@ from .._file.layout import UNLIMITED
 from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
-from .._queue.drivers import drive
+from .._queue.drivers import Finished, advance, drive
 from .._run.environment import variables
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain, message_of
@@ -241,12 +241,12 @@ class _Run:
     def _noting(self, steps: Steps[Result], claim: Any) -> Steps[Result]:
         """The same steps, the first of which begins a wait."""
         try:
-            asked = next(steps)
+            asked = advance(steps)
             self._note("wait", claim)
             while True:
-                asked = steps.send((yield asked))
-        except StopIteration as stop:
-            result: Result = stop.value
+                asked = advance(steps, (yield asked))
+        except Finished as end:
+            result: Result = end.result
             return result
         finally:
             steps.close()

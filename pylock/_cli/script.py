@@ -14,6 +14,7 @@ from .._file.descriptors import close
 from .._file.lockfile import open_file
 from .._file.texts import from_os
 from .._locks import Lock, lock
+from .._queue.drivers import Finished, advance
 from .._run.supervisor import die_of, raw
 from . import complain
 from .options import UsageError
@@ -67,17 +68,17 @@ def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> i
             wait(_while_there(script, steps), [request], bool(settings.quiet))
         assert claim.grant is not None
         token = claim.grant[0]
+        if prints_token:
+            print(token, flush=True)
     except LockTimeout as error:
         claim.give_up(error)
         complain(str(error))
         return BUSY if settings.busy_exit_code is None else settings.busy_exit_code
     except BaseException as error:
-        let_go(fd)  # a signal may have come just after the grant
+        let_go(fd)  # a signal may have come just after the grant, or the token reached nobody
         claim.give_up(error)
         raise
     claim.close()
-    if prints_token:
-        print(token)
     if settings.verbose:
         complain(f'descriptor {fd} holds "{request.name}", token {token}')
     return 0
@@ -86,13 +87,13 @@ def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> i
 def _while_there(script: int, steps: Steps[None]) -> Steps[None]:
     """The same steps, left as by a hangup once the script has ended."""
     try:
-        fd, seconds = next(steps)
+        fd, seconds = advance(steps)
         while True:
             rung = yield fd, seconds
             if os.getppid() != script:
                 raise Struck(raw.SIGHUP)
-            fd, seconds = steps.send(rung)
-    except StopIteration:
+            fd, seconds = advance(steps, rung)
+    except Finished:
         return
     finally:
         steps.close()

@@ -1,19 +1,24 @@
 """The descriptors that pylock has open: none is lost, and none is inherited by a forked child.
 
-Every lock file and bell is opened here, noted, and closed here. A descriptor is unlocked before it is closed, because a
-child that was forked just now may have a copy; and forgotten after, so that no child misses one.
+Every lock file, bell and pidfd is opened here, noted, and closed here. A descriptor is unlocked before it is closed,
+because a child that was forked just now may have a copy; and forgotten after, so that no child misses one.
 """
 
 from __future__ import annotations
 
 import os
 from _thread import RLock
+from errno import EBADF
 from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
 from stat import S_ISVTX
 
 from .._process import forget_in_child
 from .byterange import let_go
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MARK = 0x70796C6F
 """The file offset of a lock file's descriptor, by which it is known again. Nothing reads or writes at the offset."""
@@ -23,16 +28,29 @@ _opened: dict[int, bool] = {}
 _kept: set[int] = set()
 """Those that a forked child is to keep, because their holds go with it."""
 
+_when_reused: list[Callable[[int], object]] = []
+
 _opening = RLock()
 """Held while a descriptor is opened and noted, or closed and forgotten, so that no fork falls between."""
 
 
 def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
-    """Open a file and note the descriptor; neither a fork nor a signal handler that raises can come between."""
+    """Open a file and note the descriptor."""
+    return noted(mark, os_open, path, flags, mode)
+
+
+def noted(mark: bool, open_it: Callable[..., int], *arguments: object) -> int:
+    """Note what a function in C opens; neither a fork nor a signal handler that raises can come between.
+
+    ``mark``: it is a lock file, and gets the mark.
+    """
     fresh: list[int] = []
     try:
         with _opening:
-            fresh.extend(map(os_open, (path,), (flags,), (mode,)))  # stored before any Python code can run
+            fresh.extend(map(open_it, *zip(arguments)))  # stored before any Python code can run
+            if fresh[0] in _opened:  # the program has closed it behind our back
+                for forget in _when_reused:
+                    forget(fresh[0])
             _opened[fresh[0]] = False
             if mark:
                 lseek(fresh[0], _MARK, SEEK_SET)
@@ -43,6 +61,11 @@ def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
             _opened.setdefault(fd, False)
             close(fd)
         raise
+
+
+def when_reused(forget: Callable[[int], object]) -> None:
+    """Have the function called with each number that stands for something else now, as the program had closed it."""
+    _when_reused.append(forget)
 
 
 def give_mode(fd: int, mode: int) -> None:
@@ -77,8 +100,11 @@ def close(fd: int) -> None:
 def _close(fd: int) -> None:
     with _opening:
         try:
-            if not _opened.get(fd) or is_ours(fd):
+            if (has_mark := _opened.get(fd)) is False or (has_mark and is_ours(fd)):
                 os.close(fd)
+        except OSError as error:
+            if error.errno != EBADF:  # else the program has closed it
+                raise
         finally:
             _opened.pop(fd, None)
             _kept.discard(fd)

@@ -89,15 +89,14 @@ class Bell:
 
     def take_down(self) -> None:
         """Remove the FIFO; call it before the seat is given up."""
-        was_ours = self.fd >= 0
-        self._stop_listening()
-        if self._hung:
+        try:
+            if self._hung and (self.fd >= 0 or S_ISFIFO(os.lstat(self._path).st_mode)):
+                os.unlink(self._path)
+        except OSError:  # gone already, or its directory is closed to us by now
+            pass
+        finally:
             self._hung = False
-            try:
-                if was_ours or S_ISFIFO(os.lstat(self._path).st_mode):
-                    os.unlink(self._path)
-            except OSError:  # gone already, or its directory is closed to us by now
-                pass
+            self._stop_listening()
 
     def _stop_listening(self) -> None:
         fd, self.fd = self.fd, -1

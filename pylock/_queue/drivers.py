@@ -12,21 +12,41 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Generator
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     Result = TypeVar("Result")
     Watched = int | tuple[int, ...]
     Steps = Generator[tuple[Watched, float], bool, Result]
 
 
+class Finished(BaseException):
+    """There are no more steps. ``result`` is what they returned."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+def advance(steps: Steps[Any], ready: bool | None = None) -> tuple[Watched, float]:
+    """Take the next step; ``ready`` is the answer to the one before. Raises Finished.
+
+    That is no StopIteration, which a signal handler may raise as well, and which would then be taken for a grant.
+    """
+    try:
+        return steps.send(ready)  # type: ignore[arg-type]  # None is for the first one
+    except StopIteration as stop:
+        if getattr(steps, "gi_frame", None) is not None:  # it has not come to its end
+            raise RuntimeError("a signal handler raised StopIteration") from stop
+        raise Finished(stop.value) from None
+
+
 def drive(steps: Steps[Result]) -> Result:
     """Take the steps in this thread. A signal handler that raises ends them at the step where they are."""
     try:
-        watched, seconds = next(steps)
+        watched, seconds = advance(steps)
         while True:
-            watched, seconds = steps.send(is_readable(watched, seconds))
-    except StopIteration as stop:
-        result: Result = stop.value
+            watched, seconds = advance(steps, is_readable(watched, seconds))
+    except Finished as end:
+        result: Result = end.result
         return result
     finally:
         steps.close()
@@ -57,7 +77,7 @@ async def drive_async(steps: Steps[Result]) -> Result:
 
     loop = asyncio.get_running_loop()
     try:
-        watched, seconds = next(steps)
+        watched, seconds = advance(steps)
         while True:
             fds = _descriptors(watched)
             bell: Future[bool] = loop.create_future()
@@ -70,9 +90,9 @@ async def drive_async(steps: Steps[Result]) -> Result:
                 timer.cancel()
                 for fd in fds:
                     loop.remove_reader(fd)
-            watched, seconds = steps.send(rung)
-    except StopIteration as stop:
-        result: Result = stop.value
+            watched, seconds = advance(steps, rung)
+    except Finished as end:
+        result: Result = end.result
         return result
     finally:
         steps.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 
-from .._file.descriptors import close, open_noted
+from .._file.descriptors import close, noted, open_noted
 from .._process import start_time
 from .bells import BELL_FLAGS, Bell, bell_path
 
@@ -49,9 +49,15 @@ class Sources:
         for fd, _ in self._epoll.poll(0):
             if fd == self._bell.fd:
                 happened |= RUNG
-                continue
-            happened |= ENDED if fd in self._ends.values() else OTHER_RUNG
-            self._forget(fd)
+            elif fd in self._ends.values():
+                happened |= ENDED
+                self._forget(fd)
+            elif fd in self._others.values():
+                happened |= OTHER_RUNG
+                self._forget(fd)
+            else:  # what the program has closed behind our back, and a child of it has
+                self.close()
+                return RUNG | ENDED
         return happened
 
     def watch(self, processes: Iterable[Process | None], lock_path: str, seats: Iterable[int]) -> bool:
@@ -82,7 +88,7 @@ class Sources:
         if process is None:
             return False
         if process[0] != os.getpid() and process not in self._ends:
-            self._listen(fd := os.pidfd_open(process[0]))
+            self._listen(fd := noted(False, os.pidfd_open, process[0]))
             self._ends[process] = fd
             if start_time(process[0]) != process[1]:  # another process has the number by now
                 self._forget(fd)
@@ -103,10 +109,15 @@ class Sources:
             raise
 
     def _forget(self, fd: int) -> None:
-        """Closing takes it out of the epoll too, as nobody else has it."""
+        assert self._epoll is not None
         self._ends = {key: each for key, each in self._ends.items() if each != fd}
         self._others = {key: each for key, each in self._others.items() if each != fd}
-        close(fd)
+        try:
+            self._epoll.unregister(fd)  # closing does not, as a child that was forked meanwhile may have it, too
+        except OSError:  # the program has closed it
+            pass
+        finally:
+            close(fd)
 
     def close(self) -> None:
         for fd in (*self._ends.values(), *self._others.values()):

@@ -9,12 +9,12 @@ import pylock
 
 from .._errors import LockTimeout
 from .._file.directories import default_path, own_path_or_none
-from .._queue.drivers import drive, drive_async
+from .._queue.drivers import Finished, advance, drive, drive_async
 
 if TYPE_CHECKING:
     from .._queue.drivers import Steps
 
-__all__ = ["drive", "drive_async", "file_of", "has_queues", "queueing"]
+__all__ = ["Finished", "advance", "drive", "drive_async", "file_of", "has_queues", "queueing"]
 
 _own_paths: dict[int, str | None] = {}
 """By user; to ask the password database may take longer than a lock."""

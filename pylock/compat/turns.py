@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pylock
 
-from .core import drive, drive_async, file_of, has_queues, queueing
+from .core import Finished, advance, drive, drive_async, file_of, has_queues, queueing
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _at_the_file(awaited: Awaited, attempt: Callable[[], bool], patience: Patien
 def _looking(steps: Steps[Result], look: Callable[[], bool], interval: float) -> Steps[Result | None]:
     """Take the steps, but stop, and return None, once a look every so many seconds says so."""
     try:
-        fd, seconds = next(steps)
+        fd, seconds = advance(steps)
         due = monotonic() + interval
         until = monotonic() + seconds
         while True:
@@ -174,10 +174,10 @@ def _looking(steps: Steps[Result], look: Callable[[], bool], interval: float) ->
                     return None
                 due = monotonic() + interval
             if rung or monotonic() >= until:
-                fd, seconds = steps.send(rung)
+                fd, seconds = advance(steps, rung)
                 until = monotonic() + seconds
-    except StopIteration as stop:
-        result: Result = stop.value
+    except Finished as end:
+        result: Result = end.result
         return result
     finally:
         steps.close()
