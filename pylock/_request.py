@@ -13,7 +13,18 @@ from ._errors import DefinitionMismatch
 from ._file.bytemap import LAST_PRIORITY, UNIT_COUNT
 from ._file.directories import Directory, absolute, resolve
 from ._file.header import Definition, write_header
-from ._file.layout import FAIR, LEAST_TOKEN, LOCK, POLICIES, SLOT_SIZE, file_name, header_size, record_tail, slots_start
+from ._file.layout import (
+    FAIR,
+    LEAST_TOKEN,
+    LOCK,
+    POLICIES,
+    SLOT_SIZE,
+    file_name,
+    header_size,
+    now,
+    record_tail,
+    slots_start,
+)
 from ._file.reuse import Heat
 from ._modes import ModeRule, rule_of
 
@@ -29,6 +40,8 @@ _GRANTED = b'{"token":%d,"since":%d%b'
 _WAITING = b'{"token":            null,"since":%d%b'
 TOKEN_START, TOKEN_STOP = 9, 25
 """Where the token stands in a record."""
+_SINCE = slice(34, 50)
+"""Where a holder's record tells since when, in microseconds of this age."""
 _TAIL_SIZE = SLOT_SIZE - len(_GRANTED % (LEAST_TOKEN, LEAST_TOKEN, b""))
 _MOST_REMEMBERED = 4096
 
@@ -201,6 +214,12 @@ class Request:
             fields["reason"] = self.reason
         fields["command"] = self.command or process.command_line()
         return record_tail(fields, _TAIL_SIZE)
+
+    @staticmethod
+    def since_in(record: bytes) -> int:
+        """Since when the writer of the record holds, in microseconds; now if that is no holder's record."""
+        text = record[_SINCE]
+        return int(text) if text.isdigit() else now()
 
     def slot_offset(self, slot: int) -> int:
         return self.slots_start + SLOT_SIZE * slot

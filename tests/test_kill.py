@@ -8,18 +8,19 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from command import PYLOCK, Running, environment, pylock
-from contender import Contender
+from contender import Contender, until
 
 import pylock as library
 from pylock._cli import main
 from pylock._cli.kill import Process
 from pylock._process import start_time
+from pylock._run.descendants import environment_of
 
 STUBBORN = ["sh", "-c", 'trap "" TERM; echo $$; exec sleep 60']
 """A command that TERM does not end."""
@@ -234,3 +235,133 @@ def test_a_signal_reaches_only_who_started_then(has_pidfd: bool, monkeypatch: py
 
 def _fail(number: int) -> int:
     raise OSError(number, os.strerror(number))
+
+
+# Whose descriptor it is
+
+HOLDS = """
+import os, signal, subprocess, sys, threading
+import pylock
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+hold = pylock.lock("x", sys.argv[1]).acquire()
+print("ready", flush=True)
+"""
+"""A program that takes the lock, and that TERM does not end."""
+DEAF = (
+    HOLDS
+    + """
+for line in sys.stdin:
+    exec(line)
+    print("done", flush=True)
+"""
+)
+"""One that does what it is told besides."""
+
+
+class Deaf:
+    def __init__(self, mode: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", DEAF, mode], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, bufsize=1, start_new_session=True,
+        )  # fmt: skip
+        self.answer()
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def do(self, statement: str) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write(statement + "\n")
+        return self.answer()
+
+
+@pytest.fixture
+def deaf() -> Iterator[Callable[[str], Deaf]]:
+    begun: list[Deaf] = []
+
+    def begin(mode: str) -> Deaf:
+        begun.append(Deaf(mode))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        try:
+            os.killpg(each.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        each.process.communicate()
+
+
+@pytest.fixture
+def kills() -> Iterator[Callable[[], Running]]:
+    """A `pylock kill` that has sent its first signal, and waits whether that ends anybody."""
+    running = None
+
+    def begin() -> Running:
+        nonlocal running
+        running = Running("kill", "--grace", "0.5", "x")
+        assert "SIGTERM sent" in running.line()
+        return running
+
+    yield begin
+    if running is not None:
+        running.close()
+
+
+def test_child_with_a_hold_of_its_own_is_left_alone(deaf: Callable[[str], Deaf], kills: Callable[[], Running]) -> None:
+    holder = deaf("shared")
+    killing = kills()
+    program = HOLDS + "signal.pause()"
+    holder.do(f"child = subprocess.Popen([sys.executable, '-c', {program!r}, 'shared'], stdout=subprocess.DEVNULL)")
+    child = int(holder.do("print(child.pid, flush=True)"))
+    assert holder.answer() == "done"
+    until(lambda: len(library.inspect("x").holders) == 2)
+    assert killing.end()[0] == 0
+    assert holder.process.wait(10) == -signal.SIGKILL
+    assert [each.pid for each in library.inspect("x").holders] == [child]
+
+
+def test_descendants_of_a_later_holder_are_left_alone(
+    deaf: Callable[[str], Deaf], kills: Callable[[], Running]
+) -> None:
+    supervisor = Running("run", "-m", "shared", "x", "--", *STUBBORN)
+    command = int(supervisor.line())
+    supervisor.signal(signal.SIGKILL)
+    supervisor.process.wait()
+    killing = kills()
+    later = Running("run", "-m", "shared", "x", "--", "sh", "-c", "(sh -c 'echo $$; exec sleep 60'); :")
+    try:
+        grandchild = int(later.line())
+        assert killing.end()[0] == 0
+        assert not Path(f"/proc/{command}").exists() or Path(f"/proc/{command}/stat").read_text().split()[2] == "Z"
+        os.kill(grandchild, 0)
+        assert [each.pid for each in library.inspect("x").holders] == [later.pid]
+    finally:
+        later.close()
+        supervisor.close()
+
+
+def test_holder_that_converts_meanwhile_is_the_same(deaf: Callable[[str], Deaf], kills: Callable[[], Running]) -> None:
+    holder = deaf("exclusive")
+    since = library.inspect("x").holders[0].since
+    killing = kills()
+    assert holder.do("hold.convert('shared')") == "done"
+    assert library.inspect("x").holders[0].since == since
+    assert killing.end()[0] == 0
+    assert holder.process.wait(10) == -signal.SIGKILL
+
+
+def test_holder_whose_first_thread_has_ended_is_there(
+    deaf: Callable[[str], Deaf], kills: Callable[[], Running]
+) -> None:
+    """/proc shows nothing of it but in its other threads, and the first one as a zombie."""
+    holder = deaf("exclusive")
+    holder.do("threading.Thread(target=threading.Event().wait).start()")
+    assert holder.process.stdin is not None
+    holder.process.stdin.write("import ctypes; ctypes.CDLL(None).syscall(60, 0)\n")
+    until(lambda: Path(f"/proc/{holder.process.pid}/stat").read_text().split()[2] == "Z")
+    assert environment_of(holder.process.pid) is None
+    assert kills().end()[0] == 0
+    assert holder.process.wait(10) == -signal.SIGKILL
+    assert environment_of(holder.process.pid) == b""

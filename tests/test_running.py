@@ -196,3 +196,123 @@ def test_wait_for_several_locks_is_told_once(tmp_path: Path) -> None:
         outcome = running.result(10)
     assert 0 < outcome.waited < time.monotonic() - begun
     assert float(told.read_text()) == pytest.approx(outcome.waited, abs=0.001)
+
+
+def python(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+REAPS_ALL = """
+import os, signal, pylock
+reaped = []
+def reap(number, frame):
+    try:
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            reaped.append(found[1])
+    except ChildProcessError:
+        pass
+signal.signal(signal.SIGCHLD, reap)
+"""
+
+
+def test_handler_that_reaps_everybody_comes_after_the_command() -> None:
+    program = """
+number = pylock.sequence("x", transactional=True)
+print(pylock.run(["sh", "-c", "exit 3"], number).exit_code, reaped)
+with number as hold: print(hold.given)
+if not os.fork(): os._exit(7)
+while not reaped: pass
+print(os.waitstatus_to_exitcode(reaped[0]))
+"""
+    assert python(REAPS_ALL + program) == "3 []\n1\n7\n"
+
+
+def test_command_that_was_reaped_elsewhere_counts_as_failed() -> None:
+    """Popen says 0 of it."""
+    program = """
+import logging, threading, time
+logging.disable()
+number = pylock.sequence("x", transactional=True)
+outcome = []
+thread = threading.Thread(target=lambda: outcome.append(pylock.run(["sh", "-c", "exit 3"], number)))
+thread.start()
+while thread.is_alive(): time.sleep(0.001)
+print(outcome[0].ran, outcome[0].exit_code, outcome[0].signal, reaped)
+with number as hold: print(hold.given)
+"""
+    known, unknown = "True 3 None []\n1\n", "True None None [768]\n1\n"
+    assert python(REAPS_ALL + program) in (known, unknown)
+
+
+@pytest.mark.parametrize(
+    ("methods", "events"), [("__enter__ _stand_in _install", "call c_return"), ("_put_back", "c_return")]
+)
+def test_handlers_are_put_back_though_one_of_them_raises_meanwhile(methods: str, events: str) -> None:
+    program = f"""
+import signal, sys, pylock
+from pylock._run import embedded
+def handler(number, frame): raise KeyboardInterrupt
+numbers = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT]
+for number in numbers: signal.signal(number, handler)
+def state(): return [signal.getsignal(number) for number in signal.valid_signals()]
+before, place, struck = state(), 0, True
+codes = [getattr(embedded._Relay, name).__code__ for name in "{methods}".split()]
+def profile(frame, event, argument):
+    global left, struck
+    if event in "{events}".split() and frame.f_code in codes:
+        left -= 1
+        if not left:
+            struck = True
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+while struck:
+    place += 1
+    left, struck = place, False
+    sys.setprofile(profile)
+    try:
+        pylock.run(["true"], "x")
+    except KeyboardInterrupt:
+        pass
+    sys.setprofile(None)
+    assert state() == before, place
+    pylock.lock("x").acquire_nowait().release()
+print(place > 5)
+"""
+    assert python(program) == "True\n"
+
+
+def test_tree_is_waited_for_without_a_descriptor_to_look_at_it() -> None:
+    """A look in vain is none that says that nobody is there."""
+    program = """
+import os, resource, threading, time, pylock
+from pylock._run import embedded
+taken = []
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def fill():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        while True: taken.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+read, write = os.pipe()
+os.set_inheritable(read, True)
+def end():
+    while not taken: time.sleep(0.001)
+    time.sleep(0.1)
+    os.close(write)
+    while taken: os.close(taken.pop())
+threading.Thread(target=end).start()
+wait = embedded._await_end
+def then_fill(*words):
+    status = wait(*words)
+    fill()
+    return status
+embedded._await_end = then_fill
+outcome = pylock.run(["sh", "-c", f"(exec 1>&- 2>&-; read x <&{read}; exit 0) & exit 5"], "x", wait_for="tree")
+print(outcome.exit_code, taken)
+"""
+    assert python(program) == "5 []\n"

@@ -223,6 +223,7 @@ class _Conversion(Kind):
     def _record(self, fd: int, grant: Grant) -> None:
         """Show it to others: the bytes have changed, whatever becomes of the record."""
         request, token, pieces = self._after, *grant[:2]
+        since = request.since_in(os.pread(fd, SLOT_SIZE, self._grant[3][0]))
         let_go(fd, LEAVE_SEATS)
         seat = take_seat(fd) if request.mode.seated else None
         if seat is not None:
@@ -230,7 +231,7 @@ class _Conversion(Kind):
         else:
             place = request.slot_offset(unit_slot(pieces[0][0])) if pieces else request.slots_start
         self._claim.grant = token, pieces, None, (place,)
-        put_record(fd, request, request.record(now(), token), place)
+        put_record(fd, request, request.record(since, token), place)
 
     def _refuse_rivals(self, fd: int, request: Request, seat: int) -> None:
         """Raise Deadlock if somebody who converts too, and came before, waits for us as we wait for it."""

@@ -120,10 +120,10 @@ def _sign(claim: Claim) -> None:
     assert grant is not None
     for place in grant[3]:
         try:
-            fields = parse_line(os.pread(claim.fd, SLOT_SIZE, place)) or {}
+            before = os.pread(claim.fd, SLOT_SIZE, place)
+            fields = parse_line(before) or {}
             kept: dict[str, str] = {key: str(fields[key]) for key in ("below", "value") if key in fields}
-            since = fields.get("since")
-            put_record(claim.fd, request, request.record(since if isinstance(since, int) else 0, grant[0], kept), place)
+            put_record(claim.fd, request, request.record(request.since_in(before), grant[0], kept), place)
         except OSError:
             continue
 

@@ -36,9 +36,14 @@ if TYPE_CHECKING:
 
     from .options import Values
 
+    _Bytes = frozenset[tuple[str, str]]
+    """The first and last byte of each lock."""
+
 SURVIVED = 1
 """Exit status if somebody still holds, or waits, who should not."""
 
+_PARENT, _THREADS = 1, 17
+"""Places in `_stat`."""
 _LOOK = 0.02
 _MOMENT = 1.0
 """Seconds after a KILL in which the dead are gone, and `run` has let go."""
@@ -64,11 +69,9 @@ class Process:
         return bool(self.start) and start_time(self.pid) == self.start and not self._is_zombie()
 
     def _is_zombie(self) -> bool:
-        try:
-            with open(f"/proc/{self.pid}/stat", "rb") as file:
-                return file.read().rpartition(b")")[2].split()[:1] == [b"Z"]
-        except OSError:
-            return True
+        """Whether all its threads have ended."""
+        fields = _stat(self.pid)
+        return not fields or (fields[0] == b"Z" and int(fields[_THREADS]) < 2)
 
     def send(self, number: int) -> bool:
         """Signal it; False if it is gone. Raises PermissionError."""
@@ -200,10 +203,12 @@ class _End:
             sleep(_LOOK)
 
     def _children(self, contender: Contender) -> list[Process]:
-        """What the process of the record has started with the lock's descriptor."""
+        """What the process of the record has started with the lock's descriptor, and holds by no other."""
         if not contender.is_here:
             return []
-        return [process for process, parent in _who_has(self._path) if parent == contender.pid]
+        having = _who_has(self._path)
+        held = {locked for each in having if each.pid == contender.pid for locked in each.locked}
+        return [each.process for each in having if each.parent == contender.pid and each.locked & held]
 
     def _themselves(self, contender: Contender) -> list[Process]:
         """The process of the record, if it can be true."""
@@ -215,19 +220,33 @@ class _End:
         if contender.is_here or not (contender.was_here or contender.pid is None):
             return []
         others = {other.pid for other in self._now() if other.is_here}
-        return [
-            process for process, parent in _who_has(self._path) if process.pid not in others and parent not in others
-        ]
+        having = _who_has(self._path)
+        theirs = {locked for each in having if each.pid in others for locked in each.locked}
+        return [each.process for each in having if each.locked - theirs]
 
 
-def _who_has(path: str) -> Iterator[tuple[Process, int]]:
-    """Find the processes with a descriptor through which the lock is held; each with the pid of its parent."""
+class _Having:
+    """A process that has descriptors through which the lock is held."""
+
+    __slots__ = ("locked", "parent", "process")
+
+    def __init__(self, pid: int, locked: frozenset[_Bytes]) -> None:
+        self.process = Process(pid, start_time(pid))
+        fields = _stat(pid)
+        self.parent = int(fields[_PARENT]) if fields else 0
+        self.locked = locked
+        """What is locked through each: no two holders lock the same, and who has copies of one descriptor does."""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+
+def _who_has(path: str) -> list[_Having]:
     file = _file_at(path)
-    for entry in os.scandir("/proc"):
-        if entry.name.isascii() and entry.name.isdigit():
-            pid = int(entry.name)
-            if any(_holds_through(pid, fd) for fd in _descriptors(pid, file)):
-                yield Process(pid, start_time(pid)), _parent(pid)
+    pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isascii() and entry.name.isdigit()]
+    seen = [(pid, frozenset(filter(None, map(_locked, _descriptors(pid, file))))) for pid in pids]
+    return [_Having(pid, locked) for pid, locked in seen if locked]
 
 
 def _file_at(path: str) -> os.stat_result | None:
@@ -239,35 +258,46 @@ def _file_at(path: str) -> os.stat_result | None:
 
 
 def _descriptors(pid: int, file: os.stat_result | None) -> list[str]:
-    """The descriptors through which the process has the file open, as far as they can be seen."""
+    """The descriptors, in /proc, through which the process has the file open, as far as they can be seen."""
+    return [fd for fd in _all_descriptors(pid) if file is not None and _is_of(fd, file)]
+
+
+def _all_descriptors(pid: int) -> Iterator[str]:
+    """Those of each thread; where the first one has ended, the others show them still."""
     try:
-        found = os.listdir(f"/proc/{pid}/fd")
+        for task in os.listdir(f"/proc/{pid}/task"):
+            home = f"/proc/{pid}/task/{task}/fd"
+            found = os.listdir(home)
+            yield from (f"{home}/{fd}" for fd in found)
+            if found:
+                return
     except OSError:  # somebody else's, or it has just ended
-        return []
-    return [fd for fd in found if file is not None and _is_of(pid, fd, file)]
+        return
 
 
-def _is_of(pid: int, fd: str, file: os.stat_result) -> bool:
+def _is_of(fd: str, file: os.stat_result) -> bool:
     try:
-        return os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), file)
+        return os.path.samestat(os.stat(fd), file)
     except OSError:  # closed meanwhile, or on a file server that is away
         return False
 
 
-def _holds_through(pid: int, fd: str) -> bool:
-    """Whether the descriptor locks bytes that only holders lock. Source: proc_pid_fdinfo(5), lock."""
+def _locked(fd: str) -> _Bytes | None:
+    """What is locked through the descriptor, if some of it only holders lock. Source: proc_pid_fdinfo(5), lock."""
+    task, _, number = fd.rpartition("/fd/")
     try:
-        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as lines:
-            starts = [int(line.split()[-2]) for line in lines if line.startswith("lock:") and "OFDLCK" in line]
+        with open(f"{task}/fdinfo/{number}", encoding="ascii") as lines:
+            locks = [line.split() for line in lines if line.startswith("lock:") and "OFDLCK" in line]
     except OSError:  # closed meanwhile
-        return False
-    return any(ROOM <= start < SEATS for start in starts)
+        return None
+    holds = any(ROOM <= int(lock[-2]) < SEATS for lock in locks)
+    return frozenset((lock[-2], lock[-1]) for lock in locks) if holds else None
 
 
-def _parent(pid: int) -> int:
-    # proc_pid_stat(5): the state and the parent follow the command in parentheses
+def _stat(pid: int) -> list[bytes]:
+    """The fields that follow the command in parentheses; none if it is gone. Source: proc_pid_stat(5)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # as in `supervisor`
 import os
+from errno import EMFILE, ENFILE, ENOMEM
 from time import sleep
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_MOMENT = 0.001
 
 
 def become_subreaper() -> None:
@@ -24,10 +26,12 @@ def become_subreaper() -> None:
 
 
 def children() -> list[int] | None:
-    """The pids of all children; None where /proc does not tell. Source: proc_pid_task(5), children, since Linux 3.5."""
+    """The pids of all children; None where /proc does not tell. Source: proc_pid_task(5), children, since Linux 3.5.
+
+    While somebody else in this process reaps, one that lives may be missing; see there.
+    """
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
+        return [int(pid) for pid in _read("self", f"task/{os.getpid()}/children").split()]
     except OSError:
         return None
 
@@ -71,26 +75,48 @@ def bears(pid: int, mark: str) -> bool:
 
 
 def environment_of(pid: int) -> bytes | None:
-    """The variables that a process was started with; None if they are hidden. A zombie has none."""
+    """The variables that a process was started with; None if they are hidden, b"" if it has ended."""
     try:
-        while not (environment := _read(pid, "environ")) and not _has_no_variables(pid):
-            sleep(0.001)
-    except OSError:
+        while not (environment := _variables(pid)):
+            has_none = _has_no_variables(pid)
+            if has_none is not None:
+                return environment if has_none else None
+            sleep(_MOMENT)
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+    except OSError:  # it has become another user
         return None
     return environment
 
 
-def _has_no_variables(pid: int) -> bool:
-    """Whether it has none, and not only for a moment, as in the middle of an execve(2).
+def _variables(pid: int) -> bytes:
+    try:
+        return _read(pid, "environ")
+    except ProcessLookupError:  # a zombie, or one that is gone
+        return b""
 
-    The kernel says where the code ends only after it has put the variables there. Source: proc_pid_stat(5), fields 3,
-    27, 50 and 51; load_elf_binary() of Linux.
+
+def _has_no_variables(pid: int) -> bool | None:
+    """Whether it has none; None if that is so for a moment only, in the middle of an execve(2).
+
+    The kernel says where the code ends only after it has put the variables there. Those of a process whose first thread
+    has ended before the others are hidden. Source: proc_pid_stat(5), fields 3, 20, 27, 50 and 51; load_elf_binary() of
+    Linux.
     """
     fields = _read(pid, "stat").rpartition(b")")[2].split()
-    state, code_end, begin, end = fields[0], fields[24], fields[47], fields[48]
-    return state in (b"Z", b"X") or (code_end != b"0" and begin == end)
+    state, threads, code_end, begin, end = (fields[place] for place in (0, 17, 24, 47, 48))
+    if state in (b"Z", b"X"):
+        return int(threads) < 2
+    return True if code_end != b"0" and begin == end else None
 
 
-def _read(pid: int, what: str) -> bytes:
-    with open(f"/proc/{pid}/{what}", "rb") as file:
-        return file.read()
+def _read(pid: int | str, what: str) -> bytes:
+    """Read a file of a process, as soon as there is a descriptor and memory for it."""
+    while True:
+        try:
+            with open(f"/proc/{pid}/{what}", "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.errno not in (EMFILE, ENFILE, ENOMEM):
+                raise
+        sleep(_MOMENT)

@@ -36,7 +36,7 @@ class Outcome:
     """What became of a command under a lock."""
 
     exit_code: int | None
-    """The command's exit status; None if a signal ended it or it did not run."""
+    """The command's exit status; None if a signal ended it, it did not run, or the program has reaped it elsewhere."""
     signal: int | None
     """The signal that ended it."""
     waited: float
@@ -62,11 +62,13 @@ def run(
     """Run a command under a lock, or under several, and let go only after it has ended.
 
     ``locks`` is a name, a lock of any kind, what `all_of` returns, or locks. A transactional value of a sequence goes
-    back unless the command exits with 0. ``timeout`` in seconds counts for the locks: None is
-    for ever, 0 one try. In the main thread the signals that end programs are handed on to the command meanwhile, but
-    those of ``ignore_signals`` are swallowed; every handler is put back afterwards. In another thread no handler can
-    be installed: the program's own ones stay, and a signal that ends the program leaves the lock with the command until
-    that ends. ``wait_for="tree"`` waits for every descendant, for which this process adopts orphans from then on.
+    back unless the command exits with 0. ``timeout`` in seconds counts for the locks: None is for ever, 0 one try.
+    ``wait_for="tree"`` waits for every descendant, for which this process adopts orphans from then on.
+
+    In the main thread the signals that end programs are handed on to the command meanwhile, but those of
+    ``ignore_signals`` are swallowed, and one of SIGCHLD is called after the end. Every handler is put back afterwards.
+    In another thread no handler can be installed: the program's own ones stay, and a signal that ends the program
+    leaves the lock with the command until that ends.
 
     Once the command has started, nothing but its end lets go of the lock: an exception of a handler of yours is raised
     after it. A signal that may not be handed on, as the command has become another user, is logged to "pylock".
@@ -87,19 +89,23 @@ def run(
     refusal = _wait(claims, seconds)
     if refusal is not None:
         return Outcome(None, None, refusal.waited, False)
-    cookie, status = uuid4().hex, -1
+    cookie = uuid4().hex
+    status: int | None = None
     try:
         environment |= {_COOKIE: cookie} | variables(claims, wanted.spoken_of(claims))
         options = {
             "args": list(command), "executable": program, "env": environment, "cwd": cwd, "stdin": stdin,
             "stdout": stdout, "stderr": stderr, "pass_fds": [claim.fd for claim in claims.claims],
         }  # fmt: skip
-        with _Relay(ignored, new_group, cookie) as relay:  # before the start, so that no signal falls between
-            status = _supervise(relay, options, new_group, cookie if wait_for == "tree" else None)
+        family = _Family(cookie)
+        with _Relay(ignored, new_group, family) as relay:  # before the start, so that no signal falls between
+            status = _supervise(relay, options, new_group, family if wait_for == "tree" else None)
     finally:
         claims.release(failed=status != 0)
     relay.raise_interruption()
-    return Outcome(None, -status, claims.waited, True) if status < 0 else Outcome(status, None, claims.waited, True)
+    if status is not None and status < 0:
+        return Outcome(None, -status, claims.waited, True)
+    return Outcome(status, None, claims.waited, True)
 
 
 def _check_wait_for(what: str) -> None:
@@ -122,21 +128,21 @@ def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
     return None
 
 
-def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: str | None) -> int:
-    """Start the command with these options of Popen, and wait for its end; return its return code.
+def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: _Family | None) -> int | None:
+    """Start the command with these options of Popen, and wait for its end; return its return code, None if unknown.
 
-    ``tree`` is the cookie of the descendants that are waited for too.
+    ``tree`` are the descendants that are waited for too.
     """
     if tree is not None:
         become_subreaper()
     with _left_to_child(options["pass_fds"]):
         child = subprocess.Popen(**options, process_group=0 if new_group else None)
     relay.begin(child.pid)
-    _await_end(child, new_group, relay)
+    status = _await_end(child, new_group, relay)
     relay.end()  # before the pid is anybody else's
-    status = child.wait()
+    child.wait()
     if tree is not None:
-        _await_tree(tree)
+        tree.await_end()
     return status
 
 
@@ -186,22 +192,29 @@ def _program(name: str, path: str | None) -> str:
         raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
 
 
-def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: _Relay) -> None:
-    """Wait until the command has ended, but leave its exit status, so that its pid stays its own."""
+def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: _Relay) -> int | None:
+    """Wait until the command has ended, but do not reap it, so that its pid stays its own; return how, as Popen does.
+
+    None if somebody else in this program has reaped it.
+    """
     if not _is_of_python(type(child)):
-        child.wait()
-        return
+        return child.wait()
     # In another thread the terminal is not taken from the main one, which may be reading it.
     terminal = Terminal() if new_group and threading.current_thread() is threading.main_thread() else None
     if terminal is not None:
         terminal.begin(child.pid)
-    _follow_stops(child, terminal, relay)
+    status = _follow_stops(child, terminal, relay)
     if terminal is not None:
         terminal.take_back_from(child.pid)
         terminal.close()
+    if status is None:
+        logging.getLogger("pylock").warning(
+            "how pid %d ended is not known, as this program has waited for it elsewhere; it counts as failed", child.pid
+        )
+    return status
 
 
-def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, relay: _Relay) -> None:
+def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, relay: _Relay) -> int | None:
     """Wait for the end; where there is a terminal, this program stops and goes on with the command."""
     watched = os.WEXITED | os.WNOWAIT | (os.WSTOPPED if terminal else 0)
     while True:
@@ -209,10 +222,10 @@ def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, rel
             event = os.waitid(os.P_PID, child.pid, watched)
             if event is not None and event.si_code == os.CLD_STOPPED:
                 event = os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOHANG)  # taken; None if it goes on already
-        except ChildProcessError:  # somebody else in this program has waited for it
-            return
+        except ChildProcessError:
+            return None
         if event is not None and event.si_code != os.CLD_STOPPED:
-            return
+            return event.si_status if event.si_code == os.CLD_EXITED else -event.si_status
         if event is not None and terminal is not None:
             terminal.follow_stop(child.pid, event.si_status, relay.send)
 
@@ -223,9 +236,9 @@ class _Relay:
     The program's own handlers of other signals run meanwhile; what they raise waits for the end of the command.
     """
 
-    def __init__(self, ignored: frozenset[int], new_group: bool, cookie: str) -> None:
+    def __init__(self, ignored: frozenset[int], new_group: bool, family: _Family) -> None:
         self._ignored = ignored
-        self._cookie = cookie
+        self._family = family
         self._send = os.killpg if new_group else os.kill
         self._from_terminal = () if new_group or not in_foreground() else (signal.SIGINT, signal.SIGQUIT)
         self._child: int | None = None
@@ -234,24 +247,39 @@ class _Relay:
         self._undelivered: set[int] = set()
         self._interruption: BaseException | None = None
         self._before: dict[int, Any] = {}
+        self._owes_sigchld = False
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in signal.valid_signals():
-                handler = signal.getsignal(number)
-                if number == signal.SIGCHLD and handler is signal.SIG_IGN:
-                    self._install(number, signal.SIG_DFL)
-                elif number in FORWARDED | self._ignored and handler not in (signal.SIG_IGN, None):
-                    self._install(number, self._take)
-                elif callable(handler):
-                    self._install(number, self._guarded(handler))
+        try:
+            if threading.current_thread() is threading.main_thread():
+                for number in signal.valid_signals():
+                    self._stand_in(number, signal.getsignal(number))
+        except BaseException:  # a handler of the program raised
+            self._put_back()
+            raise
         return self
 
+    def _stand_in(self, number: int, handler: Any) -> None:
+        if number == signal.SIGCHLD:
+            if callable(handler):
+                self._install(number, self._owe)
+            elif handler is signal.SIG_IGN:
+                self._install(number, signal.SIG_DFL)
+        elif number in FORWARDED | self._ignored and handler not in (signal.SIG_IGN, None):
+            self._install(number, self._take)
+        elif callable(handler):
+            self._install(number, self._guarded(handler))
+
     def _install(self, number: int, handler: Any) -> None:
+        self._before[number] = signal.getsignal(number)
         try:
-            self._before[number] = signal.signal(number, handler)
+            signal.signal(number, handler)
         except ValueError:  # the main thread of a subinterpreter, which cannot have handlers
-            pass
+            del self._before[number]
+
+    def _owe(self, number: int, frame: FrameType | None) -> None:
+        """Hold back the program's handler of SIGCHLD, which may reap whoever has ended, the command too."""
+        self._owes_sigchld = True
 
     def _guarded(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
@@ -263,8 +291,19 @@ class _Relay:
         return handle
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._put_back()
+        if self._owes_sigchld:
+            signal.raise_signal(signal.SIGCHLD)
+
+    def _put_back(self) -> None:
+        """Put back every handler, also if one that is back already raises meanwhile."""
+        try:
+            for number, handler in list(self._before.items()):
+                signal.signal(number, handler)
+                self._before.pop(number, None)
+        finally:
+            if self._before:
+                self._put_back()
 
     def raise_interruption(self) -> None:
         """Raise what a handler of the program raised last."""
@@ -294,7 +333,7 @@ class _Relay:
         elif not self._ended:
             self.send(number)
         else:
-            for pid in _descendants(self._cookie):
+            for pid in self._family.pids():
                 self._deliver(os.kill, pid, number)
 
     def _deliver(self, send: Callable[[int, int], None], pid: int, number: int) -> None:
@@ -310,16 +349,35 @@ class _Relay:
                 logging.getLogger("pylock").warning("%s", undelivered(name_of(number), pid, error))
 
 
-def _await_tree(cookie: str) -> None:
-    """Reap every descendant that was left to this process, and wait for the others."""
-    while descendants := _descendants(cookie):
-        try:
-            os.waitpid(descendants[0], 0)
-        except ChildProcessError:  # somebody else in this program has waited for it
-            pass
+class _Family:
+    """The orphans of our command that this process has adopted, among its other children."""
 
+    def __init__(self, cookie: str) -> None:
+        self._variable = f"{_COOKIE}={cookie}".encode()
+        self._others = frozenset(children() or ())
+        """Children from before the start."""
 
-def _descendants(cookie: str) -> list[int]:
-    """The orphans of our command that this process has adopted; of zombies it is not known."""
-    variable = f"{_COOKIE}={cookie}".encode()
-    return [pid for pid in children() or () if variable in (environment_of(pid) or b"").split(b"\0")]
+    def pids(self) -> list[int]:
+        """Who they are, as far as they tell; of zombies it is not known."""
+        return [pid for pid in children() or () if self._bears_cookie(pid)]
+
+    def await_end(self) -> None:
+        """Reap all of them, and wait for those that come.
+
+        Those that hide their variables are waited for as well, if they were not there before, but reaped by whoever
+        has started them. Looked at twice, as one may be missing while another thread reaps.
+        """
+        while left := self._left() or self._left():
+            is_ours = self._bears_cookie(left[0])
+            try:
+                os.waitid(os.P_PID, left[0], os.WEXITED | (0 if is_ours else os.WNOWAIT))
+            except ChildProcessError:  # somebody else in this program has waited for it
+                pass
+
+    def _left(self) -> list[int]:
+        return [pid for pid in children() or () if pid not in self._others and self._bears_cookie(pid) is not False]
+
+    def _bears_cookie(self, pid: int) -> bool | None:
+        """None if it does not tell."""
+        environment = environment_of(pid)
+        return None if environment is None else self._variable in environment.split(b"\0")
