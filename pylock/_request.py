@@ -14,9 +14,11 @@ from ._file.bytemap import LAST_PRIORITY, UNIT_COUNT
 from ._file.directories import Directory, absolute, resolve
 from ._file.header import Definition, write_header
 from ._file.layout import (
+    CHILD,
     FAIR,
     LEAST_TOKEN,
     LOCK,
+    NO_CHILD,
     POLICIES,
     SLOT_SIZE,
     file_name,
@@ -127,6 +129,7 @@ class Request:
         "create",
         "directory",
         "expected",
+        "expects_child",
         "head_size",
         "header_size",
         "heat",
@@ -160,6 +163,8 @@ class Request:
         self.directory = directory
         self.command: str | None = None
         """Shown instead of this process's own command line."""
+        self.expects_child = False
+        """Whether records have room for the process that will run under the lock; see `layout.CHILD`."""
         self.kind = kind
         self.attempt = kind.attempt_in(mode)
         """One try for the lock."""
@@ -191,6 +196,11 @@ class Request:
             self.reason, self.directory.path, self.create, self.idle_lifespan, self.kind,
         )  # fmt: skip
 
+    def expect_child(self) -> None:
+        """Have room in the records for the process that will run under the lock."""
+        self.expects_child = True
+        self.signed = process.ELSEWHERE  # what is remembered of them has none
+
     def record(self, since: int, token: int | None, extra: dict[str, str] | None = None) -> bytes:
         """Write the record of a holder, or without a token of a waiter: who, how, and since when (microseconds)."""
         tail = self.tail
@@ -212,6 +222,8 @@ class Request:
         }  # fmt: skip
         if self.reason is not None:
             fields["reason"] = self.reason
+        if self.expects_child:
+            fields[CHILD] = NO_CHILD
         fields["command"] = self.command or process.command_line()
         return record_tail(fields, _TAIL_SIZE)
 

@@ -19,7 +19,18 @@ from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
 from ._file.closing import closing_fields, settings_fields
 from ._file.directories import Directory, resolve
 from ._file.header import Definition, Gone, look_at_header, parse_line, read_head
-from ._file.layout import LEAST_TOKEN, MOST_TOKEN, SLOT_SIZE, SUFFIX, file_name, seat_slot, slots_start, unit_slot
+from ._file.layout import (
+    CHILD,
+    LEAST_TOKEN,
+    MOST_TOKEN,
+    SLOT_SIZE,
+    SUFFIX,
+    child_in,
+    file_name,
+    seat_slot,
+    slots_start,
+    unit_slot,
+)
 from ._file.lockfile import Look, is_being_removed
 from ._queue.tickets import all_seats, all_tickets
 from ._request import check_name
@@ -38,6 +49,11 @@ class Contender:
     """When that process started, in clock ticks from the boot of its host: with the pid it names one process."""
     boot: str | None = field(default=None, kw_only=True)
     """The boot of its host that this was."""
+    namespace: int | None = field(default=None, kw_only=True)
+    """The pid namespace that the pid is of, as the number of the file /proc/PID/ns/pid."""
+    child: int | None = field(default=None, kw_only=True)
+    """Of a supervisor as `pylock run`: the pid of its command, which holds the lock too."""
+    child_start: int | None = field(default=None, kw_only=True)
     host: str | None
     user: str | None
     """The name that the host of who looks has for the user's number; the number if it has none."""
@@ -54,7 +70,24 @@ class Contender:
     @property
     def is_here(self) -> bool:
         """Whether it is a process of this host that can be seen from here, and still the one that it was."""
-        return bool(self.was_here and self.pid and self.start and process.start_time(self.pid) == self.start)
+        return self._is_seen(self.pid, self.start)
+
+    def _is_seen(self, pid: int | None, start: int | None) -> bool:
+        in_sight = self.was_here and self.namespace in (None, process.identity().namespace)
+        return bool(in_sight and pid and start and process.start_time(pid) == start)
+
+    @property
+    def present(self) -> tuple[int, int] | None:
+        """The process that is here, and its start: the one that wrote this or, once that has ended, its command."""
+        for pid, start in ((self.pid, self.start), (self.child, self.child_start)):
+            if pid and start and self._is_seen(pid, start):
+                return pid, start
+        return None
+
+    @property
+    def shown_pid(self) -> int | None:
+        """That of `present`; if nobody is, what the record says."""
+        return self.present[0] if self.present else self.pid
 
     @property
     def was_here(self) -> bool:
@@ -67,6 +100,17 @@ class Contender:
         return self.pid is not None and (self.is_here or not self.was_here)
 
     @property
+    def whereabouts(self) -> str:
+        """Where it is, as seen from here: "here", "another host", "another pid namespace", "gone" or "unknown"."""
+        if self.pid is None:
+            return "unknown"
+        if not self.was_here:
+            return "another host"
+        if self.present:
+            return "here"
+        return "gone" if self.namespace in (None, process.identity().namespace) else "another pid namespace"
+
+    @property
     def code(self) -> str:
         """The code of its mode, as `modes.ModeRule.compatible` has it."""
         return f"{'/' if self.below else ''}{Mode(self.mode).code}"
@@ -74,7 +118,10 @@ class Contender:
     def __str__(self) -> str:
         if self.pid is None:
             return "somebody whose record cannot be read"
-        text = f'pid {self.pid} on {harmless(self.host or "?")} "{shorten(self.command or "")}"'
+        text = f"pid {self.shown_pid} on {harmless(self.host or '?')}"
+        if self.whereabouts in ("gone", "another pid namespace"):
+            text += f" ({self.whereabouts})"
+        text += f' "{shorten(self.command or "")}"'
         if self.below:
             text += f' at "{shorten(self.below)}"'
         if self.reason:
@@ -180,8 +227,12 @@ def _common(fields: dict[str, object], mode: Mode, weight: int) -> dict[str, Any
         pass
     since = _whole(fields.get("since"))
     texts = {key: _text(fields.get(key)) for key in ("host", "boot", "command", "reason", "below", "value")}
+    child, child_start = child_in(str(fields.get(CHILD, "")))
     return texts | {
         "mode": mode,
+        "child": child,
+        "child_start": child_start,
+        "namespace": _whole(fields.get("ns")),
         "weight": _whole(fields.get("weight")) or weight,
         "pid": _whole(fields.get("pid")),
         "start": _whole(fields.get("start")),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import pylock
+from command import Running, pylock
+from contender import waiting
 
 import pylock as library
 
@@ -18,7 +19,7 @@ def written(directory: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("how", "shown"), [("line", f"true {SECRET}"), ("program", "true"), ("nothing", "(not shown)")]
+    ("how", "shown"), [("line", f"show {SECRET}"), ("program", "show"), ("nothing", "(not shown)")]
 )
 @pytest.mark.parametrize("by_settings", [False, True], ids=["option", "settings"])
 @pytest.mark.parametrize(
@@ -30,17 +31,37 @@ def test_only_what_may_be_seen_is_written(
     settings, log = tmp_path / "settings.toml", tmp_path / "log"
     settings.write_text(f'[monitor]\nshow_command = "{how}"\n' if by_settings else "")
     words = [f"--config={settings}"] if by_settings else [f"--show-command={how}"]
-    assert pylock("run", *words, f"--log={log}", *lock, "--", "/bin/true", SECRET).returncode == 0
-    for text in (written(directory), log.read_bytes()):
-        assert shown.encode() in text
-        assert (SECRET.encode() in text) == (how == "line")
+    script = tmp_path / "show"
+    script.write_text('#!/bin/sh\ncat "$PYLOCK_DIR"/*.lock\n')
+    script.chmod(0o755)
+    done = pylock("run", *words, f"--log={log}", *lock, "--", str(script), SECRET)
+    for text in (done.stdout, log.read_text()):
+        assert shown in text
+        assert (SECRET in text) == (how == "line")
 
 
 def test_a_waiter_that_gave_up_has_not_left_its_words(directory: Path) -> None:
+    for others in ([], ["--with=y"]):
+        with library.lock("x"):
+            done = pylock("run", "-t", "0.05", "x", *others, "--", "/bin/true", SECRET)
+        assert (done.returncode, SECRET in done.stderr) == (75, False)
+        assert SECRET.encode() not in written(directory)
+
+
+@pytest.mark.parametrize(
+    "lock", [["x", "--with=y"], ["--sequence", "x"], ["--tree", "/a/b"], ["-c", "3", "x"], ["-m", "CR", "x"]], ids=str
+)
+def test_words_of_a_command_end_with_it(lock: list[str], directory: Path) -> None:
+    assert pylock("run", *lock, "--", "/bin/true", SECRET).returncode == 0
+    assert SECRET.encode() not in written(directory)
+
+
+@pytest.mark.parametrize("lock", [["x", "--with=y"], ["-c", "3", "x"], ["-m", "CR", "x"]], ids=str)
+def test_words_of_a_command_that_waited_end_with_it(lock: list[str], directory: Path) -> None:
     with library.lock("x"):
-        done = pylock("run", "--show-command=program", "-t", "0.05", "x", "--", "/bin/true", SECRET)
-    assert (done.returncode, SECRET in done.stderr) == (75, False)
-    assert b'"command":"true"' in written(directory)
+        running = Running("run", *lock, "--", "/bin/true", SECRET)
+        waiting("x", 1)
+    assert running.end()[0] == 0
     assert SECRET.encode() not in written(directory)
 
 

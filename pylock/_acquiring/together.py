@@ -39,7 +39,7 @@ from .._request import TOKEN_START
 from .agreement import learn
 from .attempt import LET_GO, might_be_had, put_record
 from .steps import LONG, Doubt, until_opened, watch_for
-from .waiting import SAFETY, SAFETY_BEHIND, note_of, ring_after, ring_next
+from .waiting import SAFETY, SAFETY_BEHIND, leave_record, note_of, ring_after, ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,6 +241,7 @@ class _Part:
         """As who waits for one lock leaves its queue."""
         self.bell.take_down()
         request = self.request
+        leave_record(self.fd, request, self.seat, granted)
         if granted:
             leave_queue(self.fd, keep_seat=request.mode.seated)
         else:

@@ -12,6 +12,7 @@ from .._file.bytemap import UNIT_COUNT, UNITS
 from .._file.byterange import find, find_all, is_free, let_go, write_lock
 from .._file.layout import SLOT_SIZE, now, process_in, seat_slot, unit_slot, where_text
 from .._file.lockfile import refresh
+from .._file.records import forget_words
 from .._modes import ANY_HOLDER, EXCLUSIVE
 from .._queue.bells import Bell, is_unheard, ring
 from .._queue.sources import ENDED, OTHER_RUNG, RUNG, Process, Sources
@@ -75,6 +76,7 @@ def wait(
         finally:
             try:
                 bell.take_down()
+                leave_record(fd, request, seat, granted is not None)
             finally:
                 _leave(fd, request, granted is not None)
 
@@ -85,6 +87,16 @@ def note_of(request: Request, nested: bool, watch: Watch | None) -> dict[str, st
     if nested:
         extra = extra | {"nested": "yes"}
     return extra | {"holds": watch.text} if watch is not None else extra
+
+
+def leave_record(fd: int, request: Request, seat: int, granted: bool) -> None:
+    """See to it that the words of a command do not stay in the seat of who waited, for others to read for ever."""
+    if request.command is None or (granted and request.mode.seated):
+        return
+    try:
+        forget_words(fd, (request.slot_offset(seat_slot(seat)),))
+    except OSError:  # they stay until somebody else has the seat
+        pass
 
 
 def _leave(fd: int, request: Request, granted: bool) -> None:

@@ -178,7 +178,7 @@ class _End:
                 self._send(heir, number, f"pid {heir.pid}, which has the lock of {contender}")
             return True
         why = "is no process of this host that can be seen from here"
-        if contender.is_here:
+        if contender.present:
             why = "is not seen to have the lock file open, which only its user and root can see"
         print(f"{harmless(str(contender))}: {why}; left alone")
         return False
@@ -204,22 +204,22 @@ class _End:
 
     def _children(self, contender: Contender) -> list[Process]:
         """What the process of the record has started with the lock's descriptor, and holds by no other."""
-        if not contender.is_here:
+        if not contender.present:
             return []
-        having = _who_has(self._path)
-        held = {locked for each in having if each.pid == contender.pid for locked in each.locked}
-        return [each.process for each in having if each.parent == contender.pid and each.locked & held]
+        having, pid = _who_has(self._path), contender.present[0]
+        held = {locked for each in having if each.pid == pid for locked in each.locked}
+        return [each.process for each in having if each.parent == pid and each.locked & held]
 
     def _themselves(self, contender: Contender) -> list[Process]:
         """The process of the record, if it can be true."""
-        is_true = contender.is_here and _descriptors(contender.pid or 0, _file_at(self._path))
-        return [Process(contender.pid or 0, contender.start or 0)] if is_true else []
+        present = contender.present
+        return [Process(*present)] if present and _descriptors(present[0], _file_at(self._path)) else []
 
     def _heirs(self, contender: Contender) -> list[Process]:
         """Who holds it in place of a process that is gone."""
-        if contender.is_here or not (contender.was_here or contender.pid is None):
+        if contender.present or not (contender.was_here or contender.pid is None):
             return []
-        others = {other.pid for other in self._now() if other.is_here}
+        others = {other.present[0] for other in self._now() if other.present}
         having = _who_has(self._path)
         theirs = {locked for each in having if each.pid in others for locked in each.locked}
         return [each.process for each in having if each.locked - theirs]

@@ -9,6 +9,7 @@ from time import monotonic
 from .._deadlock import nesting
 from .._errors import LockError, LockTimeout
 from .._file.layout import UNLIMITED
+from .._file.records import forget_words, show_child
 from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
@@ -22,6 +23,7 @@ from .settings import RunSettings, completed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from .._acquiring.claim import Claim
@@ -104,6 +106,7 @@ class _Run:
         shown = _shown(command, settings.show_command)
         for request in self._requests:
             request.command = shown
+            request.expect_child()
             request.renews |= self._flom is not None
         # Who waits to share the lock that is taken last starts after this command, as it came after it.
         self._requests[-1].passes_bell_late = not settings.exec
@@ -173,6 +176,7 @@ class _Run:
         status = -1
         try:
             supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
+            self._change_records(claims, show_child, supervisor.child)
             self._pass_bells(claims)
             status = supervisor.wait(nesting.mark(), self._announce_descendants)
         finally:
@@ -180,6 +184,13 @@ class _Run:
             self._note("release", claim, held=monotonic() - begun, status=_shell_status(status))
         self._say(f'let go of "{first.request.name}"')
         return status
+
+    def _change_records(self, claims: tuple[Claim, ...], change: Callable[..., None], *values: int) -> None:
+        for claim in claims:
+            try:
+                change(claim.fd, claim.grant[3] if claim.grant else (), *values)
+            except OSError as error:  # a record is for show
+                self._say(f"cannot change what others see of the command: {message_of(error)}")
 
     def _pass_bells(self, claims: tuple[Claim, ...]) -> None:
         for claim in claims:
@@ -189,6 +200,7 @@ class _Run:
                 self._say(f"cannot wake who waits: {message_of(error)}")
 
     def _let_go(self, claim: Any, failed: bool) -> None:
+        self._change_records(claim.claims, forget_words)
         try:
             claim.release(failed)
         except (OSError, LockError) as error:  # it is free all the same, and the command ended as it did

@@ -80,4 +80,4 @@ def _shown(
 
 def _pids(locks: tuple[LockStatus, ...]) -> list[int]:
     """Return the processes of this host that hold, each once."""
-    return list(dict.fromkeys(holder.pid for lock in locks for holder in lock.holders if holder.pid and holder.is_here))
+    return list(dict.fromkeys(holder.present[0] for lock in locks for holder in lock.holders if holder.present))

@@ -133,9 +133,15 @@ def _row_of_closed(closed: Closing | None, now: float) -> tuple[str, ...]:
 
 def _process(contender: Contender, now: float) -> tuple[str, ...]:
     return (
-        str(contender.pid or "?"), contender.host or "?", contender.user or "?", _age(contender.since, now),
+        _pid(contender), contender.host or "?", contender.user or "?", _age(contender.since, now),
         shorten(contender.command or ("?" if contender.pid else str(contender)), _COMMAND_WIDTH),
     )  # fmt: skip
+
+
+def _pid(contender: Contender) -> str:
+    """In parentheses if it is none of this host that can be seen from here, so that nobody takes it for one."""
+    text = str(contender.shown_pid or "?")
+    return text if contender.whereabouts in ("here", "unknown") else f"({text})"
 
 
 def _row_of_unusable(bad: Unusable) -> tuple[str, ...]:
@@ -189,4 +195,5 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
 
 
 def _fields(contender: Holder | Waiter) -> dict[str, object]:
-    return asdict(contender) | {"mode": str(contender.mode)}
+    told = {"mode": str(contender.mode), "pid": contender.shown_pid, "whereabouts": contender.whereabouts}
+    return asdict(contender) | told

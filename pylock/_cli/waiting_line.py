@@ -118,7 +118,7 @@ def _blocking(request: Request, holders: tuple[Holder, ...]) -> tuple[Holder, ..
 def _behind(first: Contender, brief: bool) -> str:
     """Who is before us, for a lock that we could have otherwise."""
     if brief and first.pid is not None:
-        return f"; behind pid {first.pid} {first.host} {first.user} ({first.code}) {first.command}"
+        return f"; behind pid {first.shown_pid} {first.host} {first.user} ({first.code}) {first.command}"
     return f", behind {first}{_user(first)}, who waits for it before us ({first.mode})"
 
 
@@ -137,7 +137,7 @@ def _held_briefly(holders: tuple[Holder, ...]) -> str:
     if first.pid is None:
         return f"; {first}{more}"
     since = f" {clock(first.since)}" if first.since else ""
-    return f"; pid {first.pid}{more} {first.host} {first.user}{since} {first.command}"
+    return f"; pid {first.shown_pid}{more} {first.host} {first.user}{since} {first.command}"
 
 
 def _columns() -> int:

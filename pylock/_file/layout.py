@@ -22,6 +22,9 @@ from .bytemap import UNIT_COUNT
 
 FORMAT = 1
 SLOT_SIZE = 448
+CHILD = "child"
+"""The field of a record that tells which process runs under the lock, whose supervisor wrote the record."""
+NO_CHILD = " " * 31
 UNLIMITED = UNIT_COUNT
 """The capacity of a lock that any number may share."""
 
@@ -110,8 +113,22 @@ def record_tail(fields: dict[str, str | int], size: int) -> bytes:
             return tail.ljust(size - 1) + b"\n"
         # What finds deadlocks is cut only where nothing else is left to cut.
         texts = [(len(value), key) for key, value in fields.items() if isinstance(value, str)]
-        length, longest = max((text for text in texts if text[1] != "holds" and text[0] > 8), default=max(texts))
+        may_be_cut = (text for text in texts if text[1] not in ("holds", CHILD) and text[0] > 8)
+        length, longest = max(may_be_cut, default=max(texts))
         fields[longest] = str(fields[longest])[: min(length * 3 // 4, size)]
+
+
+def child_text(pid: int, start: int) -> str:
+    """Write what stands in the place of `NO_CHILD` once there is one, in as many bytes."""
+    return f"{pid:>10} {start:>20}"
+
+
+def child_in(text: str) -> tuple[int | None, int | None]:
+    """Read what `child_text` wrote; None twice if there is none."""
+    words = text.split()
+    if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
+        return None, None
+    return int(words[0]), int(words[1])
 
 
 def where_text(host: str, boot: str, namespace: int) -> bytes:

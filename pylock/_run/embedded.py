@@ -18,6 +18,7 @@ from uuid import uuid4
 from .._acquiring.claims import Claims
 from .._errors import LockTimeout, Unsupported
 from .._file.descriptors import keep_in_child
+from .._file.records import show_child
 from .._locks import Lock, checked_timeout, lock
 from .._queue.drivers import drive
 from .._several import Composite, Several, all_of
@@ -86,6 +87,8 @@ def run(
     wanted = _several(locks)
     seconds = checked_timeout(timeout)
     claims = wanted.new_claim()
+    for claim in claims.claims:
+        claim.request.expect_child()
     refusal = _wait(claims, seconds)
     if refusal is not None:
         return Outcome(None, None, refusal.waited, False)
@@ -99,7 +102,7 @@ def run(
         }  # fmt: skip
         family = _Family(cookie)
         with _Relay(ignored, new_group, family) as relay:  # before the start, so that no signal falls between
-            status = _supervise(relay, options, new_group, family if wait_for == "tree" else None)
+            status = _supervise(relay, claims, options, new_group, family if wait_for == "tree" else None)
     finally:
         claims.release(failed=status != 0)
     relay.raise_interruption()
@@ -128,7 +131,9 @@ def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
     return None
 
 
-def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: _Family | None) -> int | None:
+def _supervise(
+    relay: _Relay, claims: Claims, options: dict[str, Any], new_group: bool, tree: _Family | None
+) -> int | None:
     """Start the command with these options of Popen, and wait for its end; return its return code, None if unknown.
 
     ``tree`` are the descendants that are waited for too.
@@ -138,6 +143,11 @@ def _supervise(relay: _Relay, options: dict[str, Any], new_group: bool, tree: _F
     with _left_to_child(options["pass_fds"]):
         child = subprocess.Popen(**options, process_group=0 if new_group else None)
     relay.begin(child.pid)
+    for claim in claims.claims:
+        try:
+            show_child(claim.fd, claim.grant[3] if claim.grant else (), child.pid)
+        except OSError:  # a record is for show
+            break
     status = _await_end(child, new_group, relay)
     relay.end()  # before the pid is anybody else's
     child.wait()

@@ -133,7 +133,8 @@ class Supervisor:
         """Signals that came while the command ran, but for those to ignore."""
         self._undelivered: set[int] = set()
         self._mask: Collection[int] = ()
-        self._child = 0
+        self.child = 0
+        """The pid of the command, once it runs."""
         self._terminal = Terminal() if new_group else None
         self._others = frozenset(children() or ()) if whole_tree else frozenset()
         """Children that this process had already, by an exec in a shell."""
@@ -165,12 +166,12 @@ class Supervisor:
 
         try:
             try:
-                self._child = spawn(program, command)
+                self.child = spawn(program, command)
             except OSError as error:
                 if error.errno != ENOEXEC:
                     raise
                 # a script without #!, as execvp(3) has it
-                self._child = spawn("/bin/sh", ["sh", program, *command[1:]])
+                self.child = spawn("/bin/sh", ["sh", program, *command[1:]])
         except OSError as error:
             raise CannotRun.by(error, command[0], program) from error
         if self._limit is not None:
@@ -183,11 +184,11 @@ class Supervisor:
         for after its own end.
         """
         if self._terminal is not None:
-            self._terminal.begin(self._child)
+            self._terminal.begin(self.child)
         while (status := self._taken_status()) is None:
             pass
         if self._terminal is not None:
-            self._terminal.take_back_from(self._child)
+            self._terminal.take_back_from(self.child)
         if self._whole_tree:
             if self._limit is not None and self._limit.is_up:
                 self._tell_orphans_to_end()
@@ -206,10 +207,10 @@ class Supervisor:
         """Reap whoever has ended: also orphans, where this is the first process of a container, or adopts them."""
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-            if pid == self._child and not os.WIFSTOPPED(status):
+            if pid == self.child and not os.WIFSTOPPED(status):
                 return status
-            if pid == self._child and self._terminal is not None:
-                self._terminal.follow_stop(self._child, os.WSTOPSIG(status), self._send)
+            if pid == self.child and self._terminal is not None:
+                self._terminal.follow_stop(self.child, os.WSTOPSIG(status), self._send)
             elif not pid:
                 return None
 
@@ -260,7 +261,7 @@ class Supervisor:
 
     def _send(self, signal: int) -> None:
         """Signal the command; it has not been reaped, so that the pid is its own."""
-        self._deliver(os.killpg if self._new_group else os.kill, self._child, signal)
+        self._deliver(os.killpg if self._new_group else os.kill, self.child, signal)
 
     def _deliver(self, send: Callable[[int, int], None], pid: int, signal: int) -> None:
         try:
