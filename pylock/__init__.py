@@ -4,6 +4,7 @@ with pylock.lock("backup"):
     ...
 """
 
+from ._acquiring.events import Event, log_event, on_event
 from ._errors import (
     BadLockFile,
     Deadlock,
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
     from ._status import Holder, LockStatus, Waiter, inspect, status
 
 __all__ = [
-    "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "ElementHold", "Hold", "Holder",
-    "Holds", "Lock", "LockError", "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome", "PathHold",
-    "PathLock", "Pool", "Sequence", "SequenceHold", "Several", "Timestamp", "TimestampHold", "Unsupported", "Waiter",
-    "WouldBlock", "all_of", "define", "inspect", "lock", "path_lock", "pool", "run", "sequence", "signals", "status",
-    "timestamp",
+    "UNLIMITED", "BadLockFile", "Deadlock", "Definition", "DefinitionMismatch", "ElementHold", "Event", "Hold",
+    "Holder", "Holds", "Lock", "LockError", "LockLost", "LockStatus", "LockTimeout", "Mode", "NotHeld", "Outcome",
+    "PathHold", "PathLock", "Pool", "Sequence", "SequenceHold", "Several", "Timestamp", "TimestampHold", "Unsupported",
+    "Waiter", "WouldBlock", "all_of", "define", "inspect", "lock", "log_event", "on_event", "path_lock", "pool", "run",
+    "sequence", "signals", "status", "timestamp",
 ]  # fmt: skip
 
 _ROOMS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._acquiring.claim import Claim, explain
+from ._acquiring.events import listeners, tell
 from ._acquiring.inheritance import AcrossFork
 from ._acquiring.survival import why_lost
 from ._deadlock.blocks import calling_frame
@@ -111,6 +112,8 @@ class Hold:
         except OSError as error:
             explain(error, self._claim.request)
             raise
+        if listeners:
+            tell("converted", self._claim)
 
     async def convert_async(self, mode: Mode | str, timeout: float | None = None) -> None:
         """As `convert`, for asyncio."""
@@ -122,6 +125,8 @@ class Hold:
         except OSError as error:
             explain(error, self._claim.request)
             raise
+        if listeners:
+            tell("converted", self._claim)
 
     def check(self) -> None:
         """Make sure that others still find the lock held by this hold.
@@ -134,7 +139,7 @@ class Hold:
             raise claim.not_held()
         why = why_lost(claim.fd, claim.request, claim.grant[1] if claim.grant else None)
         if why:
-            raise LockLost(f'the lock "{self.name}" is lost: {why}: {claim.request.path}', name=self.name)
+            raise _loss(claim, why)
 
     def across_fork(self) -> AcrossFork:
         """Return a block within which the hold goes with each fork, to the child: for a program that becomes a daemon.
@@ -155,6 +160,14 @@ class Hold:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._claim.leave_block(error)
+
+
+def _loss(claim: Claim, why: str) -> LockLost:
+    name = claim.request.name
+    error = LockLost(f'the lock "{name}" is lost: {why}: {claim.request.path}', name=name)
+    if listeners:
+        tell("lost", claim, None, error)
+    return error
 
 
 def refuse_copy(name: str) -> NoReturn:

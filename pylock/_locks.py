@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._acquiring.attempt import PLAIN
 from ._acquiring.claim import Claim
+from ._acquiring.events import listeners, tell_granted, tell_refused
 from ._acquiring.steps import steps_to_grant
 from ._deadlock.blocks import calling_frame, entered_here
 from ._errors import LockTimeout, NotHeld, WouldBlock, harmless
@@ -195,7 +196,7 @@ class Asking(_OfHolds[AnyHold_co]):
                 front(self.steps(claim, seconds, waits_as_task, refused))
             return claim, self._noted(claim)
         except BaseException as error:
-            claim.give_up(error)
+            self._give_up(claim, error)
             raise
 
     async def _acquire_async(self, seconds: float | None) -> tuple[Any, AnyHold_co]:
@@ -205,14 +206,24 @@ class Asking(_OfHolds[AnyHold_co]):
                 await drive_async(self.steps(claim, seconds, True, LockTimeout))
             return claim, self._noted(claim)
         except BaseException as error:
-            claim.give_up(error)
+            self._give_up(claim, error)
             raise
+
+    @staticmethod
+    def _give_up(claim: Any, error: BaseException) -> None:
+        try:
+            claim.give_up(error)
+        finally:
+            if listeners:
+                tell_refused(claim, error)
 
     def _noted(self, claim: Any) -> AnyHold_co:
         """Keep the claim, and return what users get for it."""
         if self._claims:
             self._forget_released()
         self._claims.append(claim)
+        if listeners:
+            tell_granted(claim)
         return self._face_of(claim)
 
     def release(self) -> None:

@@ -18,6 +18,7 @@ from .._modes import NULL
 from .._queue.tickets import may_skip_queue
 from .agreement import learn
 from .attempt import ANY_WAITER, PATIENCE
+from .events import listeners, tell_released
 from .existence import begin_use, end_use, exists, outlive
 from .waiting import ring_next
 
@@ -145,6 +146,8 @@ class Claim(Insider):
                 end_use(request)
             else:
                 give_back(request.path, fd, self.fresh_until, nobody_waits)
+            if listeners:
+                tell_released(self)
 
     def pass_bell(self) -> None:
         """Wake who waits and may have the lock together with this holder."""

@@ -9,6 +9,7 @@ from time import monotonic
 
 from .._errors import LockError, LockTimeout
 from .claim import Claim, explain
+from .events import listeners, tell
 from .steps import refusal_of, steps_to_grant
 from .together import give_back, steps_to_grants
 
@@ -63,6 +64,8 @@ class Claims:
                     if not claim.take():
                         yield from steps_to_grant(claim, timeout, waits_as_task, refused)
             elif not all(claim.take() for claim in self.claims):
+                for claim in self.claims if listeners else ():
+                    tell("waiting", claim)
                 lacking = yield from steps_to_grants(self.claims, timeout, waits_as_task)
                 for claim in self.claims:
                     claim.waited = monotonic() - begun

@@ -15,6 +15,7 @@ from .._file.lockfile import is_at, is_being_removed
 from .._file.removal import is_wrongly_marked
 from .._process import loading
 from .agreement import learn
+from .events import listeners, tell
 from .existence import until_it_exists
 from .waiting import wait
 
@@ -78,6 +79,8 @@ def _is_being_removed(claim: Claim) -> bool:
 def _wait(claim: Claim, deadline: float | None, nested: bool, waits_as_task: bool) -> Steps[None]:
     """Wait for the grant, opening the file anew if it was removed meanwhile; without a grant, time is up."""
     request, doubt = claim.request, Doubt(claim.request.path)
+    if listeners:
+        tell("waiting", claim)
     while True:
         if claim.fd < 0 and not (yield from until_opened(claim, deadline, doubt)):
             return

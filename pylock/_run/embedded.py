@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from uuid import uuid4
 
 from .._acquiring.claims import Claims
+from .._acquiring.events import listeners, tell_granted, tell_refused
 from .._errors import LockTimeout, Unsupported
 from .._file.descriptors import keep_in_child
 from .._file.records import show_child
@@ -122,12 +123,15 @@ def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
     """Wait for all of them; return the error of a wait in vain. After an error none is held."""
     try:
         drive(claims.steps(seconds, False))
-    except LockTimeout as error:
-        claims.give_up(error)
-        return error
+        if listeners:
+            tell_granted(claims)
     except BaseException as error:
         claims.give_up(error)
-        raise
+        if listeners:
+            tell_refused(claims, error)
+        if not isinstance(error, LockTimeout):
+            raise
+        return error
     return None
 
 
