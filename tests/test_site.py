@@ -1,0 +1,89 @@
+"""The site: what mkdocs is told of the pages, and that nothing in it comes from another host."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+from check_site import in_page, in_site, in_style
+from contender import ROOT
+
+import pylock
+
+DOCS = ROOT / "docs"
+SETTINGS = (ROOT / "mkdocs.yml").read_text()
+IN_MENU = re.findall(r"^ *- ([\w/-]+\.md)$", SETTINGS, re.MULTILINE)
+
+
+def test_every_page_is_in_the_menu_once() -> None:
+    pages = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    above = [name for name in IN_MENU if not (DOCS / name).exists()]
+    assert sorted(IN_MENU) == sorted(pages + above)
+    assert all((ROOT / name).exists() for name in above)
+
+
+def test_every_public_name_is_in_the_api_once() -> None:
+    page = (DOCS / "reference" / "api.md").read_text()
+    told = re.findall(r"^::: pylock\.([\w.]+)$", page, re.MULTILINE)
+    assert sorted(name for name in told if not name.startswith("compat")) == sorted(pylock.__all__)
+
+
+def test_versions_of_what_builds_it_are_pinned() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["docs"]
+    pinned = dict(line.split("==") for line in (DOCS / "requirements.txt").read_text().split())
+    assert [name for name in map(name_of, asked) if name not in pinned] == []
+    tests = dict(line.split("==") for line in (ROOT / "tests" / "requirements.txt").read_text().split())
+    assert pinned["ruff"] == tests["ruff"]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[\[>=<]", requirement)[0]
+
+
+@pytest.mark.parametrize(
+    ("page", "fetched"),
+    [
+        ('<script src="https://a.b/c.js"></script>', True),
+        ('<script src="//a.b/c.js"></script>', True),
+        ('<script src="../assets/c.js"></script>', False),
+        ('<link rel="stylesheet" href="https://a.b/c.css">', True),
+        ('<link rel="preconnect" href="https://a.b">', True),
+        ('<link rel="canonical" href="https://a.b/page.html">', False),
+        ('<img src="https://a.b/c.png">', True),
+        ('<img srcset="https://a.b/c.png 2x">', True),
+        ('<p style="background: url(https://a.b/c.png)">', True),
+        ("<style>@import 'https://a.b/c.css';</style>", True),
+        ("<style>p { color: red }</style>", False),
+        ('<pre class="mermaid">', True),
+        ('<a href="https://a.b">somewhere</a>', False),
+        ("<code>https://a.b</code>", False),
+        ("<script>var words = 'https://a.b'</script>", False),
+    ],
+)
+def test_what_a_page_fetches_from_elsewhere_is_found(page: str, fetched: bool) -> None:
+    assert bool(in_page(page)) == fetched
+
+
+def test_what_a_style_fetches_from_elsewhere_is_found() -> None:
+    assert in_style('@font-face { src: url("https://a.b/c.woff2") }') == ["https://a.b/c.woff2"]
+    assert (
+        in_style("p { background: url(data:image/svg+xml;charset=utf-8,<svg xmlns='http://www.w3.org/2000/svg'>) }")
+        == []
+    )
+
+
+def test_every_file_of_a_site_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "page.html").write_text('<img src="//a.b/c">')
+    (tmp_path / "a.css").write_text("@import '//a.b/c'")
+    (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><image href="http://a.b/c"/></svg>')
+    assert sorted(line.partition(":")[0] for line in in_site(tmp_path)) == ["a.css", "a.svg", "sub/page.html"]
+
+
+def test_checker_fails_where_there_is_no_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["check_site.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match="there is no site"):
+        runpy.run_path(str(DOCS / "check_site.py"), run_name="__main__")
