@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from check_site import in_page, in_site, in_style
@@ -15,7 +18,7 @@ import pylock
 
 DOCS = ROOT / "docs"
 SETTINGS = (ROOT / "mkdocs.yml").read_text()
-IN_MENU = re.findall(r"^ *- ([\w/-]+\.md)$", SETTINGS, re.MULTILINE)
+IN_MENU = re.findall(r"^ *- (?:\w+: )?([\w/-]+\.md)$", SETTINGS, re.MULTILINE)
 
 
 def test_every_page_is_in_the_menu_once() -> None:
@@ -41,6 +44,47 @@ def test_versions_of_what_builds_it_are_pinned() -> None:
 
 def name_of(requirement: str) -> str:
     return re.split(r"[\[>=<]", requirement)[0]
+
+
+def test_terms_in_columns_of_a_docstring_become_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "griffe", SimpleNamespace(Extension=object))  # which builds the site alone
+    with_lists = runpy.run_path(str(DOCS / "docstrings.py"))["with_lists"]
+    text = "Does it.\n\nweight    units,\n          as many\ntimeout   seconds\n\nRaises ValueError."
+    assert with_lists(text) == "Does it.\n\n- `weight`: units,\n  as many\n- `timeout`: seconds\n\nRaises ValueError."
+    assert with_lists("No  such thing") == "- `No`: such thing"
+    assert with_lists("Two words  here.") == "Two words  here."
+
+
+@pytest.fixture
+def on_page(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
+    """What the site makes of a page's text, by the place of the page in it; mkdocs itself is not there."""
+    monkeypatch.setitem(sys.modules, "mkdocs", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "mkdocs.structure", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "mkdocs.structure.files", SimpleNamespace(File=object, Files=object))
+    hook = runpy.run_path(str(DOCS / "site_hooks.py"))["on_page_markdown"]
+    files = SimpleNamespace(get_file_from_path=lambda name: (DOCS / name).is_file() or name in IN_MENU)
+    config = SimpleNamespace(docs_dir=str(DOCS))
+    return lambda here, text: hook(text, SimpleNamespace(file=SimpleNamespace(src_uri=here)), config, files)
+
+
+@pytest.mark.parametrize(
+    ("here", "text", "there"),
+    [
+        ("index.md", "[a](../CONTRIBUTING.md)", "[a](CONTRIBUTING.md)"),
+        ("explanation/security.md", "[a](../../SECURITY.md#b)", "[a](../SECURITY.md#b)"),
+        ("CONTRIBUTING.md", "[a](docs/explanation/protocol.md#b)", "[a](explanation/protocol.md#b)"),
+        ("CONTRIBUTING.md", "![a](docs/pictures/status.svg)", "![a](pictures/status.svg)"),
+        ("CONTRIBUTING.md", "see [the tests](tests/README.md).", "see the tests."),
+        ("how-to/chain.md", "[a](../../examples/jobscheduler/chain)", "a"),
+        ("how-to/chain.md", "[a](../tutorial.md)", "[a](../tutorial.md)"),
+        ("how-to/chain.md", "[a](#b) [c](https://d.e/f)", "[a](#b) [c](https://d.e/f)"),
+        ("how-to/chain.md", "[a](../no-such.md)", "[a](../no-such.md)"),
+    ],
+)
+def test_links_lead_to_where_pages_stand_in_the_site(
+    on_page: Callable[[str, str], str], here: str, text: str, there: str
+) -> None:
+    assert on_page(here, text) == there
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ SHORT = {
 _STYLE = """  .grid { stroke: var(--edge); stroke-width: 1; }
   .way { stroke: var(--edge); stroke-width: 3; }
   .dot { fill: var(--faint); } .ours .dot { fill: var(--arrow); } .ours .way { stroke: var(--arrow); }
-  .ours text { font-weight: 600; }
+  .ours text { font-weight: 600; } text { paint-order: stroke; stroke: var(--ground); stroke-width: 4; }
   svg { --a: #1a7f37; --b: #bc4c00; --c: #8250df; }
   @media (prefers-color-scheme: dark) { svg { --a: #3fb950; --b: #f0883e; --c: #bc8cff; } }
   .line { fill: none; stroke-width: 2; stroke: var(--arrow); } .fair { stroke-dasharray: 6 4; }
