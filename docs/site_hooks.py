@@ -1,4 +1,7 @@
-"""What mkdocs does besides for the site: it takes in the pages that stand above docs/, and their links with them."""
+"""What mkdocs does besides for the site: it takes in the pages that stand above docs/, and their links with them.
+
+What a block of commands says to the tests alone is left out.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ABOVE = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
+_FOR_TESTS = re.compile(r"(^ *```sh\n) *# tested\n", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -36,4 +40,4 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return words
         return found[0]  # mkdocs says that it leads nowhere
 
-    return _LINK.sub(moved, markdown)
+    return _LINK.sub(moved, _FOR_TESTS.sub(r"\1", markdown))

@@ -62,6 +62,13 @@ def test_picture_has_every_room_and_leads_downwards_only() -> None:
     assert set(UPWARDS) == architecture.KNOWN_ABOVE
 
 
+def test_jobs_of_the_rooms_fit_into_their_boxes() -> None:
+    drawn = ET.parse(architecture.PICTURE).iter(f"{SVG}text")
+    jobs = [text.text or "" for text in drawn if text.get("x") == str(architecture.LEFT + 130)]
+    assert len(jobs) == len(architecture.rooms())
+    assert [job for job in jobs if len(job) > architecture.MOST] == []
+
+
 @pytest.mark.parametrize(
     ("offset", "written"),
     [(0, "0"), (17, "17"), (1 << 14, "2¹⁴"), ((1 << 55) - 2, "2⁵⁵ - 2"), ((1 << 63) - 1, "2⁶³ - 1")],

@@ -73,17 +73,16 @@ def on_page(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
         ("index.md", "[a](../CONTRIBUTING.md)", "[a](CONTRIBUTING.md)"),
         ("explanation/security.md", "[a](../../SECURITY.md#b)", "[a](../SECURITY.md#b)"),
         ("CONTRIBUTING.md", "[a](docs/explanation/protocol.md#b)", "[a](explanation/protocol.md#b)"),
-        ("CONTRIBUTING.md", "![a](docs/pictures/status.svg)", "![a](pictures/status.svg)"),
+        ("CONTRIBUTING.md", "![a](docs/pictures/screen-status.svg)", "![a](pictures/screen-status.svg)"),
         ("CONTRIBUTING.md", "see [the tests](tests/README.md).", "see the tests."),
         ("how-to/chain.md", "[a](../../examples/jobscheduler/chain)", "a"),
         ("how-to/chain.md", "[a](../tutorial.md)", "[a](../tutorial.md)"),
         ("how-to/chain.md", "[a](#b) [c](https://d.e/f)", "[a](#b) [c](https://d.e/f)"),
         ("how-to/chain.md", "[a](../no-such.md)", "[a](../no-such.md)"),
+        ("how-to/chain.md", "```sh\n# tested\ntrue\n```", "```sh\ntrue\n```"),
     ],
 )
-def test_links_lead_to_where_pages_stand_in_the_site(
-    on_page: Callable[[str, str], str], here: str, text: str, there: str
-) -> None:
+def test_page_is_made_fit_for_the_site(on_page: Callable[[str, str], str], here: str, text: str, there: str) -> None:
     assert on_page(here, text) == there
 
 

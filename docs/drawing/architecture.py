@@ -13,6 +13,8 @@ PAGE = DOCS / "explanation" / "architecture.md"
 PICTURE = DOCS / "explanation" / "architecture.svg"
 
 WIDTH, ROW, BOX, TOP = 780, 36, 28, 44
+MOST = 88
+"""Characters of a job that there is room for; of a longer one the first part is shown."""
 LEFT = 72
 """Where the boxes begin; the arrows are left of it."""
 FOR_USERS = ("pylock", "compat", "_cli")
@@ -100,8 +102,10 @@ def bow(start: int, end: int) -> str:
 
 def box(name: str, job: str, middle: int) -> str:
     kind = "box public" if name in FOR_USERS else "box"
+    job = job.replace("`", "")
+    job = job if len(job) <= MOST else job.partition(";")[0]
     return (
         rectangle(LEFT, middle - BOX // 2, WIDTH - LEFT - 8, BOX, kind)
         + label(LEFT + 12, middle + 5, name, "name")
-        + label(LEFT + 130, middle + 5, job.replace("`", ""), "faint")
+        + label(LEFT + 130, middle + 5, job, "faint")
     )

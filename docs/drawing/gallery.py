@@ -15,5 +15,5 @@ GALLERY: dict[Path, Callable[[], str]] = {
     PICTURES / "life-of-a-request.svg": protocol.life_of_a_request,
     PICTURES / "who-wakes-whom.svg": protocol.who_wakes_whom,
     **{PICTURES / f"plot-{name}.svg": plot.draw for name, plot in plots.PLOTS.items()},
-    **{PICTURES / f"{name}.svg": partial(screens.draw, name) for name in screens.TITLES},
+    **{PICTURES / f"screen-{name}.svg": partial(screens.draw, name) for name in screens.TITLES},
 }
