@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from benchmarks import figures
+from benchmarks.common import Table
+from command import environment
 from contender import ROOT
-from drawing import architecture, plots, protocol
+from drawing import architecture, capture, plots, protocol
 from drawing.gallery import GALLERY
 from drawing.svg import PICTURES
 from drawing.terminal import Terminal
 from test_architecture import ORDER, UPWARDS
 from test_docs import PAGES
+
+import pylock
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -96,6 +104,27 @@ def test_plot_tells_its_numbers_in_words() -> None:
 def test_names_at_the_ends_of_lines_are_not_on_one_another() -> None:
     moved = plots.apart({"a": 100.0, "b": 101.0, "c": 90.0, "d": 200.0})
     assert moved == {"c": 90.0, "a": 105.0, "b": 120.0, "d": 200.0}
+
+
+def test_screen_is_what_a_real_command_shows_in_a_terminal(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "pylock").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pylock "$@"\n')
+    (tmp_path / "pylock").chmod(0o755)
+    with pylock.lock("shown", directory=directory, reason="to be seen"):
+        surroundings = environment(PATH=f"{tmp_path}:{os.environ['PATH']}", PYLOCK_DIR=str(directory))
+        seen = capture.screen("status shown", "to be seen", surroundings)
+    assert seen["command"] == "pylock status shown"
+    assert "LOCK" in str(seen["lines"])
+    assert "holds" in str(seen["lines"])
+
+
+def test_benchmarks_write_what_the_plots_read(tmp_path: Path) -> None:
+    table = Table("Title", ["lock", "µs"], "", rows=[["pylock", "1,234"]], verdicts=["met"])
+    figures.write(tmp_path / "figures.json", str(tmp_path), {"question": [table]})
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert written["questions"]["question"][0]["rows"] == [["pylock", "1,234"]]
+    assert plots.value("1,234") == 1234
+    assert set(written["circumstances"]) == set(plots.figures()["circumstances"])
+    assert written["circumstances"]["pylock"] == pylock.__version__
 
 
 def test_terminal_shows_what_a_program_wrote() -> None:
