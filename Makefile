@@ -1,15 +1,16 @@
 # Each target makes its own virtual environment in .venv and needs nothing but Python 3.11 or newer.
-# What the tests need stands in pyproject.toml; in which versions, in tests/requirements.txt.
+# What the tests and the site need stands in pyproject.toml; in which versions, in tests/ and docs/requirements.txt.
 
 PYTHON ?= python3
 VENV := .venv
 NEWEST := .venv-newest
 TRIED := .venv-wheel
+SITE := .venv-docs
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest upgrade soak bench lint docs picture wheel clean
+.PHONY: help demo test test-newest test-docs upgrade soak bench bench-plots lint docs pictures screens wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -26,28 +27,44 @@ test-newest: ## all tests, with the newest versions of everything
 	$(MAKE) $(NEWEST)/dev
 	$(NEWEST)/bin/python -m pytest
 
-upgrade: ## renew tests/requirements.txt from the newest versions
-	rm -rf $(NEWEST)
+test-docs: $(VENV)/dev ## run the examples in the pages, and follow their links
+	$(BIN)/python -m pytest tests/test_docs.py
+
+upgrade: ## renew tests/requirements.txt and docs/requirements.txt from the newest versions
+	rm -rf $(NEWEST) $(SITE)
 	$(MAKE) $(NEWEST)/dev
 	$(NEWEST)/bin/python -m pip freeze --disable-pip-version-check --exclude-editable > tests/requirements.txt
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python $(INSTALL) --upgrade pip
+	$(SITE)/bin/python $(INSTALL) --group docs
+	$(SITE)/bin/python -m pip freeze --disable-pip-version-check > docs/requirements.txt
 
 soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
 	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
-	$(BIN)/python -m benchmarks $(WHAT)
+	$(BIN)/python -m benchmarks $(WHAT) $(if $(JSON),--json $(JSON))
+
+bench-plots: ## draw the plots of docs/explanation/performance.md, from what make bench JSON=... wrote
+	PYTHONPATH=.:docs $(PYTHON) -m drawing plot
 
 lint: $(VENV)/dev ## style and types
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 
-docs: $(VENV)/dev ## run the examples in the pages
-	$(BIN)/python -m pytest tests/test_docs.py
+docs: $(SITE)/installed ## build the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --strict --quiet
+	$(PYTHON) docs/check_site.py site
+	@echo "site/index.html; with search: python3 -m http.server --directory site"
 
-picture: ## draw the architecture anew, from the code
-	$(PYTHON) docs/draw.py
+pictures: ## draw the pictures of the pages anew, from the code, the figures and the screens
+	PYTHONPATH=.:docs $(PYTHON) -m drawing
+
+screens: $(VENV)/dev ## look anew at real commands in a terminal, for the pictures of them
+	PYTHONPATH=.:docs $(BIN)/python -m drawing.capture
+	$(MAKE) pictures
 
 wheel: ## build the wheel, and try it alone in an environment of its own
 	rm -rf dist $(TRIED)
@@ -59,7 +76,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
@@ -77,4 +94,9 @@ $(NEWEST)/dev: pyproject.toml
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python $(INSTALL) --upgrade pip
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --group dev --editable .
+	@touch $@
+
+$(SITE)/installed: docs/requirements.txt
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python $(INSTALL) --requirement docs/requirements.txt
 	@touch $@

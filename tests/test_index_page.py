@@ -24,7 +24,8 @@ def test_every_link_leads_to_the_file_of_that_version() -> None:
     page = PAGE["readme_for_index"](README, ADDRESS, "1.2.3")
     links = LINK.findall(page)
     assert len(links) == len(LINK.findall(README))
-    assert all(link.startswith(f"{ADDRESS}/blob/v1.2.3/") for link in links)
+    assert all(link.startswith((f"{ADDRESS}/blob/v1.2.3/", f"{ADDRESS}/raw/v1.2.3/")) for link in links)
+    assert f"({ADDRESS}/raw/v1.2.3/docs/pictures/screen-status.svg)" in page
 
 
 def test_without_an_address_words_stay_and_no_link_leads_nowhere() -> None:

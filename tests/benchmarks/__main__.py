@@ -3,6 +3,7 @@
 The whole run takes four to five minutes, with --quick half a minute. Lock files are put in memory, where that can be
 had, so that no disk has a say; with --in DIRECTORY elsewhere. ext4 without a journal, which virtual machines often
 have, is slow to make a file (or a FIFO: a bell) where many were removed in the last seconds; contention shows that.
+With --json FILE the figures are written there too, with the machine and the versions they were taken with.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from tempfile import gettempdir
 from types import FrameType
 
@@ -26,6 +28,7 @@ from . import (
     contention,
     crash,
     directory,
+    figures,
     handover,
     kinds,
     memory,
@@ -60,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(QUESTIONS)}; by default all")
     parser.add_argument("--in", dest="parent", metavar="DIRECTORY", help="where to put the lock files")
     parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, for `make bench-plots`")
     chosen = parser.parse_args()
     for name in chosen.names:
         if name not in QUESTIONS:
@@ -93,12 +97,20 @@ def main() -> None:
     print(f"lock files below {parent}, a {mount_of(parent).type} file system")
     for name in peers.missing():
         print(f"{name} is not installed: skipped")
-    for name in chosen.names or QUESTIONS:
-        begun = time.monotonic()
-        with workplace(parent):
-            for table in QUESTIONS[name](chosen.quick):
-                print(f"\n{table}", flush=True)
-        print(f"({name}: {time.monotonic() - begun:.0f} s)", flush=True)
+    found = {name: answer(name, chosen.quick, parent) for name in chosen.names or QUESTIONS}
+    if chosen.json:
+        figures.write(chosen.json, parent, found)
+
+
+def answer(name: str, quick: bool, parent: str) -> list[Table]:
+    """Measure one question, print its tables, and return them."""
+    begun = time.monotonic()
+    with workplace(parent):
+        tables = QUESTIONS[name](quick)
+        for table in tables:
+            print(f"\n{table}", flush=True)
+    print(f"({name}: {time.monotonic() - begun:.0f} s)", flush=True)
+    return tables
 
 
 if __name__ == "__main__":

@@ -1,44 +1,26 @@
-"""Draws docs/explanation/architecture.svg: the rooms from the page beside it, and who knows whom from the code.
-
-``python docs/draw.py`` writes it; a test compares, so that it cannot go stale.
-"""
+"""The rooms of the house: which there are from docs/explanation/architecture.md, and who knows whom from the code."""
 
 from __future__ import annotations
 
 import ast
 import re
-from html import escape
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parent
+from .svg import DOCS, document, label, rectangle
+
 PACKAGE = DOCS.parent / "pylock"
 PAGE = DOCS / "explanation" / "architecture.md"
 PICTURE = DOCS / "explanation" / "architecture.svg"
 
 WIDTH, ROW, BOX, TOP = 780, 36, 28, 44
+MOST = 88
+"""Characters of a job that there is room for; of a longer one the first part is shown."""
 LEFT = 72
 """Where the boxes begin; the arrows are left of it."""
 FOR_USERS = ("pylock", "compat", "_cli")
 THE_PACKAGE = ("pylock", "what a program imports: all of the below that is public")
 KNOWN_ABOVE = {("_errors", "_status")}
 """For annotations alone, as the test of the architecture says."""
-
-STYLE = """
-  svg { --ground: #ffffff; --text: #1f2328; --faint: #59636e; --box: #f6f8fa; --edge: #d1d9e0; --public: #ddf4ff;
-        --arrow: #0969da; }
-  @media (prefers-color-scheme: dark) {
-    svg { --ground: #0d1117; --text: #f0f6fc; --faint: #9198a1; --box: #151b23; --edge: #3d444d; --public: #0c2d6b;
-          --arrow: #4493f8; }
-  }
-  .ground { fill: var(--ground); }
-  .box { fill: var(--box); stroke: var(--edge); }
-  .public { fill: var(--public); }
-  .arrow { fill: none; stroke: var(--arrow); stroke-width: 1.4; opacity: .75; }
-  .head { fill: var(--arrow); }
-  text { font: 13px system-ui, sans-serif; fill: var(--text); }
-  .name { font: 600 13px ui-monospace, monospace; }
-  .faint { fill: var(--faint); }
-"""
 
 
 def rooms() -> list[tuple[str, str]]:
@@ -95,24 +77,21 @@ def picture() -> str:
     """The SVG."""
     rows = rooms()
     middle = {name: TOP + place * ROW + BOX // 2 for place, (name, _) in enumerate(rows)}
-    height = TOP + len(rows) * ROW + 8
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="t d">',
-        '<title id="t">The rooms of pylock</title>',
-        '<desc id="d">One box for each room, from the command down to the errors. An arrow leads from a room to one'
-        " that it knows, which always stands below.</desc>",
-        f"<style>{STYLE}</style>",
-        f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
-        f'<text class="faint" x="{LEFT}" y="26">An arrow leads to a room that is known; what follows from others is'
-        " left out. Blue is what users meet.</text>",
-    ]
-    lines += [arrow(middle[room], middle[name]) for room, name in arrows(known_rooms())]
-    lines += [box(name, job, middle[name]) for name, job in rows]
-    return "\n".join([*lines, "</svg>\n"])
+    above = "An arrow leads to a room that is known; what follows from others is left out. Blue is what users meet."
+    shapes = [label(LEFT, 26, above, "faint")]
+    shapes += [bow(middle[room], middle[name]) for room, name in arrows(known_rooms())]
+    shapes += [box(name, job, middle[name]) for name, job in rows]
+    return document(
+        (WIDTH, TOP + len(rows) * ROW + 8),
+        "The rooms of pylock",
+        "One box for each room, from the command down to the errors. An arrow leads from a room to one that it knows,"
+        " which always stands below.",
+        shapes,
+    )
 
 
-def arrow(start: int, end: int) -> str:
-    """A bow left of the boxes, the wider the longer the way."""
+def bow(start: int, end: int) -> str:
+    """An arrow left of the boxes, the further out the longer the way."""
     bulge = LEFT - min(18 + (end - start) * 0.42, LEFT)
     first, last = start + 5, end - 5
     return (
@@ -123,12 +102,10 @@ def arrow(start: int, end: int) -> str:
 
 def box(name: str, job: str, middle: int) -> str:
     kind = "box public" if name in FOR_USERS else "box"
+    job = job.replace("`", "")
+    job = job if len(job) <= MOST else job.partition(";")[0]
     return (
-        f'<rect class="{kind}" x="{LEFT}" y="{middle - BOX // 2}" width="{WIDTH - LEFT - 8}" height="{BOX}" rx="5"/>'
-        f'<text class="name" x="{LEFT + 12}" y="{middle + 5}">{name}</text>'
-        f'<text class="faint" x="{LEFT + 130}" y="{middle + 5}">{escape(job.replace("`", ""))}</text>'
+        rectangle(LEFT, middle - BOX // 2, WIDTH - LEFT - 8, BOX, kind)
+        + label(LEFT + 12, middle + 5, name, "name")
+        + label(LEFT + 130, middle + 5, job, "faint")
     )
-
-
-if __name__ == "__main__":
-    PICTURE.write_text(picture(), encoding="utf-8")
