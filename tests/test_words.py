@@ -75,7 +75,7 @@ def test_errors_of_the_system_are_said_in_words(words: list[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["run", "--grace", "5", "x", "--", "true"], "--grace is for --limit"),
+        (["run", "--grace", "5", "x", "--", "true"], "--grace is for --limit, or --on-lost=term"),
         (["check", "-t", "0"], "--timeout=0"),
         (["set", "x", "--kind", "sequence", "--elements", "a"], "elements are for a pool, not for a sequence"),
         (["flom", "--install", ""], "'' is no directory"),

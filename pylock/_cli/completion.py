@@ -14,7 +14,7 @@ from .._file.texts import from_os, to_os
 from .._modes import ALL as MODES
 from . import flom_options as flom
 from .commands import ALL
-from .options import COMMAND, SHOWN, Command, Option, UsageError, named
+from .options import COMMAND, ON_LOST, SHOWN, Command, Option, UsageError, named
 from .options import WORDS as AS_THEY_ARE
 from .settings import place
 
@@ -197,6 +197,7 @@ _WORDS: dict[str, Callable[[], Iterable[str]]] = {
     "GROUP": _groups,
     "WHAT": lambda: ("command", "tree"),
     "HOW": lambda: SHOWN,
+    "REACTION": lambda: ON_LOST,
     "yes/no": lambda: ("yes", "no"),
     "yes|no": lambda: ("yes", "no"),
     "bash|zsh|fish": lambda: SHELLS,

@@ -14,7 +14,7 @@ from .._file.layout import POLICIES, UNLIMITED
 from .._file.texts import to_os
 from .._modes import ALL, rule_of
 from .._run.signals import ignorable, ignorable_from_start
-from .options import JOBSCHEDULERS_UNLIMITED, MOST_SECONDS, SHOWN, UsageError, seconds
+from .options import JOBSCHEDULERS_UNLIMITED, MOST_SECONDS, ON_LOST, SHOWN, UsageError, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "wait_for": ("wait_for", ("command", "tree").__contains__, "command or tree"),
         "log": ("log", _is_text, "a path without NUL, or syslog"),
         "show_command": ("show_command", SHOWN.__contains__, f"one of {', '.join(SHOWN)}"),
+        "on_lost": ("on_lost", ON_LOST.__contains__, f"one of {', '.join(ON_LOST)}"),
         "limit": ("limit", _is_seconds, _SECONDS),
         "grace": ("grace", _is_seconds, _SECONDS),
         "quiet": ("quiet", _is_flag, "true or false"),

@@ -176,6 +176,7 @@ def whole(text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number") from None
 
 
+END, WARN, IGNORE = ON_LOST = ("term", "warn", "ignore")
 _, PROGRAM, NOTHING = SHOWN = ("line", "program", "nothing")
 """What others may see of a command: its words, its program's name, or nothing."""
 

@@ -111,7 +111,16 @@ RUN = Command(
             parse=seconds,
             group=COMMAND,
         ),
-        Option("grace", "", "SECONDS", "with --limit: from TERM to KILL (10 s)", parse=seconds, group=COMMAND),
+        Option(
+            "on-lost",
+            "",
+            "REACTION",
+            "if another host may have the lock by now: term, warn or ignore (on NFS term, else ignore)",
+            group=COMMAND,
+        ),
+        Option(
+            "grace", "", "SECONDS", "with --limit or --on-lost: from TERM to KILL (10 s)", parse=seconds, group=COMMAND
+        ),
         Option(
             "exec",
             "",

@@ -18,7 +18,7 @@ from .._run.environment import variables
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain, message_of
 from .announcing import drive_announcing
-from .options import NOTHING, PROGRAM, SHOWN, UsageError
+from .options import END, IGNORE, NOTHING, ON_LOST, PROGRAM, SHOWN, UsageError
 from .settings import RunSettings, completed
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .._queue.drivers import Result, Steps
     from .._request import Request
     from .._run.limit import Limit
+    from .._run.loss import LossWatch
     from .._several import Composite
     from .log import Log
     from .options import Values
@@ -63,8 +64,10 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         refuse_contradictions(values, operands)
     _refuse_with_exec(values)
     settings = RunSettings(completed(values))
-    if "grace" in values and not settings.limit:
-        raise UsageError("--grace is for --limit")
+    if "grace" in values and not settings.limit and settings.on_lost != END:
+        raise UsageError("--grace is for --limit, or --on-lost=term")
+    if settings.on_lost not in (None, *ON_LOST):
+        raise UsageError(f"--on-lost is one of {', '.join(ON_LOST)}, not {settings.on_lost!r}")
     name = from_os(operands[0]) if operands else settings.name or DEFAULT_NAME
     return run_settings(settings, name, command)
 
@@ -130,7 +133,7 @@ class _Run:
         limit = _limit(self._settings)
         supervisor = Supervisor(
             self._ignore, bool(self._settings.new_group or limit), self._whole_tree, self._start_ignoring, complain,
-            limit,
+            limit, self._on_lost() == END,
         )  # fmt: skip
         claim: Any = self._wanted.new_claim()
         try:
@@ -173,17 +176,44 @@ class _Run:
             self._become_command(claims, environment)
         supervisor.block_signals()
         begun = monotonic()
-        status = -1
+        status, watch = -1, None
         try:
             supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
             self._change_records(claims, show_child, supervisor.child)
             self._pass_bells(claims)
+            watch = self._watch_for_loss(claims, supervisor)
             status = supervisor.wait(nesting.mark(), self._announce_descendants)
         finally:
+            if watch is not None:
+                watch.stop()
             self._let_go(claim, failed=status != 0)
             self._note("release", claim, held=monotonic() - begun, status=_shell_status(status))
         self._say(f'let go of "{first.request.name}"')
         return status
+
+    def _on_lost(self) -> str:
+        """What to do if a lock is lost; on one host nobody loses one without a hand that removes its file."""
+        is_remote = any(request.directory.remote for request in self._requests)
+        return self._settings.on_lost or (END if is_remote else IGNORE)
+
+    def _watch_for_loss(self, claims: tuple[Claim, ...], supervisor: Supervisor) -> LossWatch | None:
+        reaction = self._on_lost()
+        if reaction == IGNORE:
+            return None
+        from .._run.limit import GRACE, Limit
+        from .._run.loss import LossWatch
+
+        grace = GRACE if self._settings.grace is None else self._settings.grace
+
+        def tell(claim: Claim, why: str) -> None:
+            lost = f'the lock "{claim.request.name}" is lost: {why}'
+            self._note("loss", claim, why=why)
+            if reaction == END:
+                supervisor.end_by(Limit(0, grace, f"{lost}; the command is told to end"))
+            else:
+                complain(f"{lost}; the command goes on")
+
+        return LossWatch(claims, tell)
 
     def _change_records(self, claims: tuple[Claim, ...], change: Callable[..., None], *values: int) -> None:
         for claim in claims:
@@ -402,7 +432,7 @@ def _waits_for_tree(what: str | None) -> bool:
 def _refuse_with_exec(values: Values) -> None:
     """With --exec nobody stays who could see to these."""
     if values.get("exec"):
-        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan", "limit"):
+        for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan", "limit", "on_lost"):
             if name in values:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
 

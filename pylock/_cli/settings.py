@@ -24,7 +24,7 @@ class RunSettings:
     __slots__ = (
         "absent_exit_code", "any_of", "as_flom", "busy_exit_code", "capacity", "create", "directory",
         "directory_by", "exec", "grace", "idle_lifespan", "ignore_signals", "limit", "locks", "locks_from", "log",
-        "mode", "name", "new_group", "others", "policy", "priority", "quiet", "reason", "rotate", "sequence",
+        "mode", "name", "new_group", "on_lost", "others", "policy", "priority", "quiet", "reason", "rotate", "sequence",
         "show_command", "skip_if_busy", "start_ignoring", "timeout", "timestamp", "transactional", "tree", "verbose",
         "wait_for", "weight", "whole_tree_exists",
     )  # fmt: skip
@@ -55,6 +55,8 @@ class RunSettings:
     mode: str | None
     name: str | None
     new_group: bool | None
+    on_lost: str | None
+    """One of `options.ON_LOST`."""
     others: tuple[str, ...] | None
     """NAME[:MODE] of what is locked besides."""
     policy: str | None

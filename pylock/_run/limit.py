@@ -26,8 +26,9 @@ class Limit:
     Invariants: the timer's signal comes from the kernel, all others from a process, which is how they are told apart.
     """
 
-    def __init__(self, seconds: float, grace: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, grace: float, text: str | None = None) -> None:
+        self._seconds = seconds
+        self.text = text or f"the command has run for {seconds:g} s, which is its limit: it is told to end"
         self._grace = grace
         self._deadline = 0.0
         self.is_up = False
@@ -35,7 +36,7 @@ class Limit:
 
     def begin(self) -> None:
         """The command has started."""
-        self._set(self.seconds)
+        self._set(self._seconds)
 
     def _set(self, seconds: float) -> None:
         self._deadline = monotonic() + seconds

@@ -109,12 +109,12 @@ class Supervisor:
     signal to the group reaches it directly and is handed on besides. What a terminal sends is not handed on. With
     ``whole_tree`` every descendant is waited for too. The command is started with the signals of ``keep_ignored``
     ignored, as this process ignores them. ``tell`` is given what the user should know. ``limit`` is how long the
-    command may run.
+    command may run; ``may_be_ended``: `end_by` may be called.
     """
 
     def __init__(
         self, ignore: Collection[int], new_group: bool, whole_tree: bool, keep_ignored: Collection[int],
-        tell: Callable[[str], object], limit: Limit | None = None,
+        tell: Callable[[str], object], limit: Limit | None = None, may_be_ended: bool = False,
     ) -> None:  # fmt: skip
         self._limit = limit
         self._ignore = frozenset(ignore)
@@ -127,7 +127,7 @@ class Supervisor:
         self._taken = ((FORWARDED | self._ignore) - inherited) | {raw.SIGCHLD}
         if new_group:
             self._taken |= {raw.SIGTSTP}
-        if limit is not None:
+        if limit is not None or may_be_ended:
             self._taken |= {raw.SIGALRM}  # a blocked signal is queued even if it is ignored
         self.received: set[int] = set()
         """Signals that came while the command ran, but for those to ignore."""
@@ -195,6 +195,12 @@ class Supervisor:
             await_all(self._taken, self._hand_on_to_all, announce, mark if self._others else "", self._others)
         return status
 
+    def end_by(self, limit: Limit) -> None:
+        """Give the running command this limit, unless it is being ended already; from another thread."""
+        if self._limit is None or not self._limit.is_up:
+            self._limit = limit
+            limit.begin()
+
     def _taken_status(self) -> int | None:
         """Take one signal; return how the command ended if that is what it told."""
         taken = raw.sigwaitinfo(self._taken)
@@ -235,7 +241,7 @@ class Supervisor:
         if signal is None:
             return
         if signal == raw.SIGTERM:
-            self._tell(f"the command has run for {limit.seconds:g} s, which is its limit: it is told to end")
+            self._tell(limit.text)
         send(signal)
         if signal in RESUMING:
             send(raw.SIGCONT)
