@@ -116,7 +116,7 @@ class Hold:
             tell("converted", self._claim)
 
     async def convert_async(self, mode: Mode | str, timeout: float | None = None) -> None:
-        """As `convert`, for asyncio."""
+        """As `convert`, in a task of asyncio or trio."""
         with loading:
             from ._acquiring.conversion import steps_to_convert
 

@@ -151,7 +151,7 @@ class Asking(_OfHolds[AnyHold_co]):
         return self._acquire(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout), front)[1]
 
     async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> AnyHold_co:
-        """Like `acquire`, for asyncio: waits without a thread, and cancelling it leaves nothing held or queued."""
+        """Like `acquire`, in a task of asyncio or trio: waits without a thread; cancelled it leaves nothing behind."""
         return (await self._acquire_async(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)))[1]
 
     def __enter__(self) -> AnyHold_co:

@@ -19,6 +19,7 @@ from _weakref import ref
 
 from .._errors import Deadlock
 from .._process import forget_in_child, loading
+from .._queue.drivers import running_trio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Entry = tuple["tuple[FrameType | None, ...]", int, int, object]
 """Who entered a block: the frame (None: C code) and those that it stands for, the instruction in it (-1: no matter
-which), the thread, and the asyncio task or None."""
+which), the thread, and the task or None."""
 
 _PYLOCK = __name__.partition(".")[0]
 _GENERATOR, _COROUTINE = 0x20 | 0x200, 0x80 | 0x200  # of code.co_flags: the second is at an await where it enters
@@ -53,7 +54,9 @@ forget_in_child(inside.clear)
 
 
 def current_task() -> Any:
-    """The asyncio task that is running in this thread, None if there is none."""
+    """The task of asyncio or trio that is running in this thread, None if there is none."""
+    if (trio := running_trio()) is not None:
+        return trio.lowlevel.current_task()
     asyncio = sys.modules.get("asyncio")
     return None if asyncio is None or asyncio._get_running_loop() is None else asyncio.current_task()
 
@@ -68,7 +71,7 @@ def calling_frame() -> FrameType | None:
 
 def enter_block(claim: Insider, frame: FrameType | None) -> None:
     """Note that the frame is inside the block of the claim."""
-    task = current_task() if "asyncio" in sys.modules else None
+    task = current_task() if "asyncio" in sys.modules or "trio" in sys.modules else None
     instruction = frame.f_lasti if frame else -1
     frames = _standing_for(frame) if frame and frame.f_code.co_flags & _GENERATOR else (frame,)
     claim.entered_by = frames, instruction, get_ident(), task
@@ -127,7 +130,7 @@ def all_blocks_around(waits_as_task: bool) -> list[Insider]:
     for each in list(inside.values()):
         claim = each()
         entry = claim and claim.entered_by
-        if claim is not None and entry and (_is_on(stack, entry) or _is_stopped_with(task, entry[3])):
+        if claim is not None and entry and (_is_on(stack, entry) or _is_stopped_with(task, entry)):
             found.append(claim)
     return found
 
@@ -141,9 +144,14 @@ def _is_on(stack: set[FrameType], entry: Entry) -> bool:
     return instruction < 0 or bool(frame.f_code.co_flags & _COROUTINE) or is_at_with(frame, instruction)
 
 
-def _is_stopped_with(mine: Any, other: Any) -> bool:
+def _is_stopped_with(mine: Any, entry: Entry) -> bool:
     """Whether the other task cannot go on before mine, as both are on one event loop, which mine blocks."""
-    return mine is not None and other is not None and other.get_loop() is mine.get_loop() and not other.done()
+    other: Any = entry[3]
+    if mine is None or other is None or hasattr(mine, "get_loop") != hasattr(other, "get_loop"):
+        return False
+    if not hasattr(mine, "get_loop"):  # trio has one loop for each thread
+        return entry[2] == get_ident()
+    return other.get_loop() is mine.get_loop() and not other.done()
 
 
 def blocks_around(request: Request, waits_as_task: bool, besides: Insider | None = None) -> list[Insider]:

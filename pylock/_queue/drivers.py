@@ -1,4 +1,4 @@
-"""The two ways to wait: blocking a thread, or on an asyncio event loop. No other module knows the difference.
+"""The ways to wait: blocking a thread, or on the event loop of asyncio or trio. No other module knows the difference.
 
 What waits is written once, as a generator that yields ``(descriptor, seconds)``: watch the descriptor (-1: none), or
 each of several, until one is readable, at most that long, and send back whether one became so.
@@ -7,6 +7,7 @@ each of several, until one is readable, at most that long, and send back whether
 from __future__ import annotations
 
 import select
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,23 +74,12 @@ def _milliseconds(seconds: float) -> int:
 
 async def drive_async(steps: Steps[Result]) -> Result:
     """Take the steps on the running event loop, without a thread, so that cancelling has one place to land."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
+    trio = running_trio()
     try:
         watched, seconds = advance(steps)
         while True:
             fds = _descriptors(watched)
-            bell: Future[bool] = loop.create_future()
-            timer = loop.call_later(seconds, _settle, bell, False)
-            for fd in fds:
-                loop.add_reader(fd, _settle, bell, True)
-            try:
-                rung = await bell
-            finally:
-                timer.cancel()
-                for fd in fds:
-                    loop.remove_reader(fd)
+            rung = await (_sleep_in_asyncio(fds, seconds) if trio is None else _sleep_in_trio(trio, fds, seconds))
             watched, seconds = advance(steps, rung)
     except Finished as end:
         result: Result = end.result
@@ -98,6 +88,46 @@ async def drive_async(steps: Steps[Result]) -> Result:
         steps.close()
 
 
+def running_trio() -> Any:
+    """The module, if this is a task of trio, as anyio may start them too; else None."""
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    return sys.modules["trio"] if lowlevel is not None and lowlevel.in_trio_task() else None
+
+
+async def _sleep_in_asyncio(fds: list[int], seconds: float) -> bool:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    bell: Future[bool] = loop.create_future()
+    timer = loop.call_later(seconds, _settle, bell, False)
+    for fd in fds:
+        loop.add_reader(fd, _settle, bell, True)
+    try:
+        return await bell
+    finally:
+        timer.cancel()
+        for fd in fds:
+            loop.remove_reader(fd)
+
+
 def _settle(bell: Future[bool], rung: bool) -> None:
     if not bell.done():
         bell.set_result(rung)
+
+
+async def _sleep_in_trio(trio: Any, fds: list[int], seconds: float) -> bool:
+    rung = False
+
+    async def listen(fd: int) -> None:
+        nonlocal rung
+        await trio.lowlevel.wait_readable(fd)
+        rung = True
+        nursery.cancel_scope.cancel()
+
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            for fd in fds:
+                nursery.start_soon(listen, fd)
+            if not fds:
+                await trio.sleep_forever()
+    return rung
