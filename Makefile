@@ -28,7 +28,7 @@ test-newest: ## all tests, with the newest versions of everything
 	$(NEWEST)/bin/python -m pytest
 
 test-docs: $(VENV)/dev ## run the examples in the pages, and follow their links
-	$(BIN)/python -m pytest tests/test_docs.py
+	$(BIN)/python -m pytest tests/house/test_docs.py
 
 upgrade: ## renew tests/requirements.txt and docs/requirements.txt from the newest versions
 	rm -rf $(NEWEST) $(SITE)

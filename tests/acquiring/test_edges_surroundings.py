@@ -305,7 +305,7 @@ def test_freezegun_does_not_touch_pylock_with_one_line() -> None:
     pytest.importorskip("freezegun")
     cure = 'freezegun.configure(extend_ignore_list=["pylock"])'
     assert python(FROZEN.format(cure=cure)) == "in time True\nTrue\n"
-    assert cure in (Path(__file__).parent.parent / "docs" / "reference" / "python.md").read_text()
+    assert cure in (Path(__file__).parents[2] / "docs" / "reference" / "python.md").read_text()
 
 
 # A directory that changes

@@ -17,8 +17,7 @@ from drawing import architecture, capture, plots, protocol
 from drawing.gallery import GALLERY
 from drawing.svg import PICTURES
 from drawing.terminal import Terminal
-from test_architecture import ORDER, UPWARDS
-from test_docs import PAGES
+from rules import ORDER, PAGES, UPWARDS
 
 import pylock
 

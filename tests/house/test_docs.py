@@ -18,6 +18,7 @@ from tempfile import TemporaryFile
 import pytest
 from command import environment
 from contender import ROOT
+from rules import PAGES
 
 from pylock._cli.commands import ALL
 from pylock._cli.options import Command, Option
@@ -26,7 +27,6 @@ SECONDS = 30
 TESTED, PRINTS = "# tested", "# prints: "
 MARK = "-- what was printed up to here belongs to the last command --"
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^ *```(\w*)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
