@@ -121,8 +121,8 @@ class _Wait:
     """
 
     __slots__ = (
-        "_behind", "_fronts", "_heard", "_hurry", "_listens_anew", "_observed", "_patient", "_was_free", "bell", "deadline",
-        "fd", "nested", "request", "sources", "ticket", "watch",
+        "_behind", "_fronts", "_heard", "_hurry", "_listens_anew", "_observed", "_patient", "_was_free", "bell",
+        "deadline", "fd", "nested", "request", "sources", "ticket", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -147,7 +147,7 @@ class _Wait:
         self._heard: object = None
         """Whom it listens to, besides its own bell."""
         self._listens_anew = False
-        """Whether it began to listen to others than before since it looked: what befell them before, it has not heard."""
+        """Whether it listens to others than when it looked: what befell them meanwhile, it has not heard."""
 
     def turns(self) -> Steps[Grant | None]:
         """Try whenever it is this waiter's turn; return the grant, or None once time is up."""
