@@ -1,6 +1,7 @@
 """Explore: `PYTHONPATH=.:tests python -m explorer [NAME...] [--seconds S] [--preemptions N] [--replay "A12 B3 ..."]`.
 
-Without names, all scenarios; each is gone through to its end, or for so many seconds. A schedule that breaks a rule is
+Without names, all scenarios; each is gone through to its end, or for so many seconds of the
+processor. A schedule that breaks a rule is
 told step by step, and what to type to see it again.
 """
 
@@ -20,7 +21,7 @@ ROW = "{:34} {:>3} {:>11} {:>9} {:>9} {:>11} {:>6}  {}"
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="explorer", description="Go through all schedules of a few contenders.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios; by default all")
-    parser.add_argument("--seconds", type=float, default=600, help="at most, for each scenario (600)")
+    parser.add_argument("--seconds", type=float, default=600, help="of the processor, at most, for each scenario (600)")
     parser.add_argument("--preemptions", type=int, help="at most so many, instead of what each scenario says")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="scenarios at a time")
     parser.add_argument("--replay", metavar="SCHEDULE", help="tell this one of the scenario named")
