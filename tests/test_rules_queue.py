@@ -257,4 +257,6 @@ def test_holder_that_dies_before_it_is_listened_to_is_noticed_all_the_same(
 
     monkeypatch.setattr(_Wait, "_holders", too_late)
     monkeypatch.setattr(waiting_room, "WATCHED", 60.0)
-    pylock.lock("x", timeout=5).acquire().release()
+    hold = pylock.lock("x", timeout=20).acquire()  # when time is up it looks for a last time
+    hold.release()
+    assert hold.waited < 10
