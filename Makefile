@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest test-docs upgrade soak bench bench-plots lint docs pictures screens wheel clean
+.PHONY: help demo test test-newest test-docs upgrade soak explore bench bench-plots lint docs pictures screens wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ upgrade: ## renew tests/requirements.txt and docs/requirements.txt from the newe
 soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
 	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
+
+explore: $(VENV)/dev ## every schedule of two to four contenders, for SECONDS of the processor each
+	$(BIN)/python -m explorer --seconds $(or $(SECONDS),600) $(WHAT)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT) $(if $(JSON),--json $(JSON))

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from contender import Contender, lets_in, until, waiting
+from kernel import by_bells_alone
 
 import pylock
+from pylock._acquiring import waiting as waiting_room
 from pylock._modes import ALL, rule_of
+from pylock._queue.tickets import Ticket
 
 CODES = [rule.code for rule in ALL]
 
@@ -270,3 +273,28 @@ def test_upgraders_never_have_it_together_with_anybody(executor: ThreadPoolExecu
     assert len(list(executor.map(add, range(4)))) == 4
     assert counter["value"] == 20
     until(lambda: not pylock.inspect("x").holders)
+
+
+def test_of_two_who_convert_the_later_is_told_though_it_looked_before_the_earlier_stood_in_the_queue(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who would wait for it comes later than it began: it rings the later one, which else would sleep on."""
+    first, second = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
+    entered = threading.Event()
+    with by_bells_alone() as sleepers:
+
+        def late(*arguments: Any) -> Ticket:
+            if not entered.is_set():
+                entered.set()
+                until(lambda: sleepers.asleep)
+            return Ticket(*arguments)
+
+        monkeypatch.setattr(waiting_room, "Ticket", late)
+        earlier = executor.submit(first.convert, "exclusive")
+        until(entered.is_set)
+        later = executor.submit(second.convert, "exclusive")
+        with pytest.raises(pylock.Deadlock):
+            later.result(5)
+        second.release()
+        earlier.result(5)
+        first.release()

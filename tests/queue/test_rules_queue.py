@@ -28,6 +28,8 @@ from kernel import (
 )
 
 import pylock
+from pylock._acquiring import waiting as waiting_room
+from pylock._acquiring.waiting import _Wait
 
 LANE = {"exclusive": 0, "protected_write": 0, "shared": 1, "concurrent_read": 1}
 
@@ -240,3 +242,21 @@ def test_stopped_first_waiter_is_passed_soon(contenders: type[Contender]) -> Non
         if waits[-1] < 1.5:
             break
     assert min(waits) < 1.5
+
+
+def test_holder_that_dies_before_it_is_listened_to_is_noticed_all_the_same(
+    contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells of an end before the first listening; so who begins to listen looks once more."""
+    holder, find_holders = contenders(), _Wait._holders
+    assert holder.acquire("x")
+
+    def too_late(self: _Wait) -> list[Any]:
+        holder.kill()
+        return find_holders(self)
+
+    monkeypatch.setattr(_Wait, "_holders", too_late)
+    monkeypatch.setattr(waiting_room, "WATCHED", 60.0)
+    hold = pylock.lock("x", timeout=20).acquire()  # when time is up it looks for a last time
+    hold.release()
+    assert hold.waited < 10
