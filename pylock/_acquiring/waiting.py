@@ -223,12 +223,13 @@ class _Wait:
 
     def _pause_behind(self) -> float:
         seconds = next(self._behind, None)
-        if seconds is None or seconds > SAFETY_BEHIND[0]:  # it has looked once
+        has_looked = seconds is None or seconds > SAFETY_BEHIND[0]
+        if has_looked and not self.request.directory.remote:  # else each question here is one for the file server
             seats = self.ticket.predecessors()
             before: Iterable[Process | None] = map(self._who_wrote, map(seat_slot, seats))
             if set(seats) & set(self.ticket.fronts(self.request.terms.fair)):
                 before = chain(before, self._holders())
-            if not self.request.directory.remote and self.sources.watch(before, self.request.path, seats):
+            if self.sources.watch(before, self.request.path, seats):
                 return WATCHED_BEHIND
         return (seconds or SAFETY_BEHIND[-1]) + self.ticket.seat % 16 * 0.01
 
