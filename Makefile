@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest test-docs upgrade soak explore bench bench-plots lint docs pictures screens wheel clean
+.PHONY: help demo test test-newest test-docs test-nfs upgrade soak explore bench bench-plots lint docs pictures screens wheel
+.PHONY: clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ test-newest: ## all tests, with the newest versions of everything
 
 test-docs: $(VENV)/dev ## run the examples in the pages, and follow their links
 	$(BIN)/python -m pytest tests/house/test_docs.py
+
+test-nfs: $(VENV)/dev ## scenarios on two hosts: HOST_A="ssh a" HOST_B="ssh b" DIR=/srv/locks, see tests/nfs/conftest.py
+	$(BIN)/python -m pytest -rs tests/nfs
 
 upgrade: ## renew tests/requirements.txt and docs/requirements.txt from the newest versions
 	rm -rf $(NEWEST) $(SITE)

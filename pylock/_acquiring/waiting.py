@@ -227,7 +227,8 @@ class _Wait:
 
     def _pause_behind(self) -> float:
         seconds = next(self._behind, None)
-        if seconds is None or seconds > SAFETY_BEHIND[0]:  # it has looked once
+        has_looked = seconds is None or seconds > SAFETY_BEHIND[0]
+        if has_looked and not self.request.directory.remote:  # else each question here is one for the file server
             seats = self.ticket.predecessors()
             before = [self._who_wrote(seat_slot(seat)) for seat in seats]
             if set(seats) & set(self.ticket.fronts(self.request.terms.fair)):

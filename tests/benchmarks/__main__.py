@@ -30,6 +30,7 @@ from . import (
     directory,
     figures,
     handover,
+    hosts,
     kinds,
     memory,
     peers,
@@ -53,6 +54,7 @@ QUESTIONS: dict[str, Callable[[bool], list[Table]]] = {
     "sharing": sharing.tables,
     "kinds": kinds.tables,
     "directory": directory.tables,
+    "hosts": hosts.tables,
 }
 DESCRIPTORS = 8192
 MEMORY = "/dev/shm"
