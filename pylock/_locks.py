@@ -271,7 +271,7 @@ class Lock(Asking[HoldT_co]):
     """What a grant is; a kind of lock may have its own."""
 
     def __init__(self, request: Request, timeout: float | None) -> None:
-        self.request = request
+        self.request: Request = request
         self._timeout = timeout
         self._claims = []
 
