@@ -18,6 +18,7 @@ LATE = {
     "_deadlock.cycles": "looks at everybody who waits; only for who holds and waits",
     "_acquiring.refusals": "says who is in the way, by _status",
     "_acquiring.conversion": "needs refusals, and is seldom asked for",
+    "_acquiring.decorating": "functools, and only for who decorates",
     "_enums": "enum takes longer to load than a lock",
 }
 """What the rooms below the command line load in a function, each with its reason; under `_process.loading`."""

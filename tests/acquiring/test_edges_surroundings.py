@@ -468,7 +468,7 @@ def test_child_has_nothing_of_what_its_parent_listens_to() -> None:
     program = WAITS + "if not os.fork():\n print(len(ends()), flush=True)\n os._exit(0)\nos.wait()\nos.kill(pid, 9)"
     read, write = os.pipe()
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(), stdin=read, capture_output=True, text=True,
+        [sys.executable, "-W", "ignore", "-c", program], env=environment(), stdin=read, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     os.close(read)

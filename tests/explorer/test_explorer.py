@@ -8,12 +8,13 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from explorer.mutants import MUTANTS, Mutant
 from explorer.scenarios import SCENARIOS, Scenario
 from explorer.search import read, replay, search
 from explorer.system import FREE, LAST, READ, WRITE, Locks
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 CODES = {READ: fcntl.F_RDLCK, WRITE: fcntl.F_WRLCK, FREE: fcntl.F_UNLCK}
 CHANGES = st.tuples(st.integers(0, 2), st.sampled_from([READ, WRITE, FREE]), st.integers(0, 9), st.integers(0, 4))
