@@ -223,12 +223,13 @@ class _Wait:
         if self._hurry < SAFETY:
             self._hurry *= 2
             return self._hurry / 2
-        return WATCHED if self._listens(self._holders(), ()) else SAFETY
+        is_remote = self.request.directory.remote  # where each question is one for the file server
+        return WATCHED if not is_remote and self._listens(self._holders(), ()) else SAFETY
 
     def _pause_behind(self) -> float:
         seconds = next(self._behind, None)
         has_looked = seconds is None or seconds > SAFETY_BEHIND[0]
-        if has_looked and not self.request.directory.remote:  # else each question here is one for the file server
+        if has_looked and not self.request.directory.remote:
             seats = self.ticket.predecessors()
             before = [self._who_wrote(seat_slot(seat)) for seat in seats]
             if set(seats) & set(self.ticket.fronts(self.request.terms.fair)):
@@ -239,8 +240,6 @@ class _Wait:
 
     def _listens(self, processes: list[Process | None], seats: Sequence[int]) -> bool:
         """Listen to the ends of these, and to the bells in these seats; False if one cannot be listened to."""
-        if self.request.directory.remote:
-            return False
         if self._heard != (processes, seats):
             self._heard, self._listens_anew = (processes, seats), True
         return self.sources.watch(processes, self.request.path, seats)

@@ -68,7 +68,7 @@ _SLEEP = "ready = yield self.sources.fd, seconds\n"
 _SILENCE = "self.bell.silence()\n"
 _DOWN, _BETWEEN, _UP = (
     "bell.take_down()\n",
-    "            finally:\n                ",
+    "                leave_record(fd, request, seat, granted is not None)\n            finally:\n                ",
     "_leave(fd, request, granted is not None)\n",
 )
 _HEAD = "head = pread(fd, request.head_size, 0)\n"
