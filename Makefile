@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest upgrade soak bench lint docs picture wheel clean
+.PHONY: help demo test test-newest upgrade soak mutants bench lint docs picture wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ upgrade: ## renew tests/requirements.txt from the newest versions
 soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
 	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
+
+mutants: $(VENV)/dev ## break lines of pylock in a copy, and see that the tests notice; WHAT names files
+	$(BIN)/python tests/mutations.py $(WHAT)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT)
