@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest test-docs test-nfs upgrade soak explore bench bench-plots lint docs pictures screens wheel
-.PHONY: clean
+.PHONY: help demo test test-newest test-docs test-nfs upgrade soak explore mutants bench bench-plots lint docs pictures screens \
+	wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 
 explore: $(VENV)/dev ## every schedule of two to four contenders, for SECONDS of the processor each
 	$(BIN)/python -m explorer --seconds $(or $(SECONDS),600) $(WHAT)
+
+mutants: $(VENV)/dev ## break lines of pylock in a copy, and see that the tests notice; WHAT names files
+	$(BIN)/python tests/mutations.py $(WHAT)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT) $(if $(JSON),--json $(JSON))

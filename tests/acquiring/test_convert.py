@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from contender import Contender, lets_in, until, waiting
-from kernel import by_bells_alone
+from kernel import by_bells_alone, replaced
 
 import pylock
 from pylock._acquiring import waiting as waiting_room
+from pylock._file import layout
 from pylock._modes import ALL, rule_of
 from pylock._queue.tickets import Ticket
 
@@ -133,6 +134,14 @@ def test_upgrade_counts_as_a_grant_for_the_fencing_token() -> None:
     with pylock.lock("x") as hold:
         before = hold.token
     with pylock.lock("x", "shared") as hold:
+        hold.convert("exclusive")
+        assert hold.token > before
+
+
+def test_token_of_a_conversion_is_greater_although_the_clock_is_set_back() -> None:
+    with pylock.lock("x") as hold:
+        before = hold.token
+    with replaced(layout, "now", lambda: before - 1_000_000), pylock.lock("x", "shared") as hold:
         hold.convert("exclusive")
         assert hold.token > before
 
