@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 NEWEST := .venv-newest
 TRIED := .venv-wheel
+FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest upgrade soak bench lint docs picture wheel clean
+.PHONY: help demo test test-newest frameworks upgrade soak bench lint docs picture wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ test-newest: ## all tests, with the newest versions of everything
 	rm -rf $(NEWEST)
 	$(MAKE) $(NEWEST)/dev
 	$(NEWEST)/bin/python -m pytest
+
+frameworks: $(FRAMEWORKS)/dev ## run the programs of the page about frameworks, under the real ones
+	$(FRAMEWORKS)/bin/python -m pytest -rs tests/test_frameworks.py
 
 upgrade: ## renew tests/requirements.txt from the newest versions
 	rm -rf $(NEWEST)
@@ -59,7 +63,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(FRAMEWORKS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
@@ -77,4 +81,10 @@ $(NEWEST)/dev: pyproject.toml
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python $(INSTALL) --upgrade pip
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --group dev --editable .
+	@touch $@
+
+$(FRAMEWORKS)/dev: pyproject.toml
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade pip
+	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade --group frameworks --editable .
 	@touch $@
