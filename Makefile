@@ -6,12 +6,13 @@ VENV := .venv
 NEWEST := .venv-newest
 TRIED := .venv-wheel
 SITE := .venv-docs
+FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest test-docs test-nfs upgrade soak explore mutants bench bench-plots lint docs pictures screens \
-	wheel clean
+.PHONY: help demo test test-newest test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
+	screens wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ test-newest: ## all tests, with the newest versions of everything
 	rm -rf $(NEWEST)
 	$(MAKE) $(NEWEST)/dev
 	$(NEWEST)/bin/python -m pytest
+
+frameworks: $(FRAMEWORKS)/dev ## run the programs of the page about frameworks, under the real ones
+	$(FRAMEWORKS)/bin/python -m pytest -rs tests/house/test_frameworks.py
 
 test-docs: $(VENV)/dev ## run the examples in the pages, and follow their links
 	$(BIN)/python -m pytest tests/house/test_docs.py
@@ -86,7 +90,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
@@ -109,4 +113,10 @@ $(NEWEST)/dev: pyproject.toml
 $(SITE)/installed: docs/requirements.txt
 	$(PYTHON) -m venv $(SITE)
 	$(SITE)/bin/python $(INSTALL) --requirement docs/requirements.txt
+	@touch $@
+
+$(FRAMEWORKS)/dev: pyproject.toml
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade pip
+	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade --group frameworks --editable .
 	@touch $@

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contender import ROOT
-
 ORDER = [
     "_errors", "_process", "_file", "_modes", "_enums", "_request", "_queue", "_status", "_deadlock", "_acquiring",
     "_holds", "_locks", "_several", "_kinds", "_run", "_definitions", "__init__", "compat", "_cli", "__main__",
@@ -33,6 +31,3 @@ OPENERS = {
     "compat": "files of the programs that use it",
 }
 """Who calls os.open, and for what."""
-
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-"""What is written for people."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial, wraps
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
+from .._errors import harmless
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +74,6 @@ def _flags_of(function: Any) -> int:
 def _runs_later(lock: Any, function: object, what: str) -> TypeError:
     name = getattr(function, "__qualname__", repr(function))
     return TypeError(
-        f'{name} {what}, which would run without "{lock.name}", as that is let go when the call returns; take the lock'
-        " inside it by a with block"
+        f'{harmless(name)} {what}, which would run without "{harmless(lock.name)}", as that is let go when the call'
+        " returns; take the lock inside it by a with block"
     )

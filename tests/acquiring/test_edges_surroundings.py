@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from command import environment
+from contender import Contender
 from kernel import replaced, within
 
 import pylock
@@ -81,6 +82,22 @@ def test_command_that_gevent_starts_keeps_the_lock_if_the_program_is_killed() ->
         assert pylock.lock("x").locked()
     finally:
         os.kill(command, 9)
+
+
+@pytest.mark.parametrize("patch", ["gevent.monkey; gevent.monkey.patch_all()", "eventlet; eventlet.monkey_patch()"])
+def test_program_may_be_patched_after_pylock_was_imported(patch: str, contenders: type[Contender]) -> None:
+    """As by gunicorn, if it loads the application before its workers."""
+    skip_without(patch.partition(".")[0].partition(";")[0])
+    contenders().acquire("x")
+    program = f"""
+        import pylock
+        import {patch}
+        try:
+            pylock.lock("x").acquire(0.05)
+        except pylock.LockTimeout:
+            print("in time")
+    """
+    assert python(program) == "in time\n"
 
 
 def test_wait_goes_on_without_poll_which_eventlet_takes_away() -> None:

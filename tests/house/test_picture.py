@@ -17,7 +17,8 @@ from drawing import architecture, capture, plots, protocol
 from drawing.gallery import GALLERY
 from drawing.svg import PICTURES
 from drawing.terminal import Terminal
-from rules import ORDER, PAGES, UPWARDS
+from pages import PAGES
+from rules import ORDER, UPWARDS
 
 import pylock
 
