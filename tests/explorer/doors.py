@@ -250,7 +250,7 @@ def doors_in_place() -> Iterator[None]:
     """Let pylock call the doors, in whatever way its rooms have imported the functions."""
     for room in _ROOMS:
         importlib.import_module(f"pylock.{room}")
-    assert sources._HAS_ALL
+    assert sources._has_all()
     stand_ins, changed = _stand_ins(), []
     for room in [room for name, room in sys.modules.items() if name.partition(".")[0] == pylock.__name__]:
         for name, value in list(vars(room).items()):
