@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from contender import ROOT
 
-NEEDED = ("pylock", "tests", "pyproject.toml")
+NEEDED = ("pylock", "tests", "docs", "examples", "README.md", "pyproject.toml")
 SECONDS = 100
 """After which tests are taken to hang: longer than those without a mutation take on any machine."""
 _PASSED, _FAILED = 0, 1
@@ -148,12 +148,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/attempt.py",
-        "pieces[-1][1] <= terms.limit and fits(",
-        "fits(",
-        "acquiring/test_capacity.py::test_capacity_defines_a_lock_that_was_used_without_one",
-    ),
-    Mutation(
-        "_acquiring/attempt.py",
         "if limit == UNIT_COUNT or is_free(fd, write_lock(UNITS + limit, _END)):",
         "if True:",
         "acquiring/test_capacity.py::test_lowering_touches_no_holder_and_admits_none_until_the_count_allows",
@@ -162,7 +156,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "_acquiring/attempt.py",
         "if not take_gate(fd):\n        return None",
         "take_gate(fd)",
-        "queue/test_rules_queue.py::test_who_gathers_units_and_loses_one_to_another_keeps_none",
+        "queue/test_rules_queue.py::test_who_cannot_have_the_gate_gathers_no_units",
     ),
     Mutation(
         "_acquiring/attempt.py",
@@ -431,8 +425,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_queue/bells.py",
-        "self._hung = False  # somebody else's file",
-        "pass",
+        "(self.fd >= 0 or S_ISFIFO(os.lstat(self._path).st_mode))",
+        "True",
         "file/test_rules_files.py::test_file_of_others_in_the_place_of_a_bell_is_neither_written_to_nor_removed",
     ),
     Mutation(
@@ -520,15 +514,21 @@ MUTATIONS: tuple[Mutation, ...] = (
     # Deadlocks: found where there is one, and nowhere else
     Mutation(
         "_deadlock/blocks.py",
-        "return entry[0][0] is frame or (",
-        "return entry[0][0] is frame and (",
-        "deadlock/test_edges_blocks.py::test_tasks_that_wait_crosswise_get_one_deadlock",
+        "return entry[0][0] is frame or (entry[2] == get_ident() and entry[3] is current_task())",
+        "return entry[0][0] is frame",
+        "acquiring/test_blocks.py::test_block_of_an_exit_stack_ends_the_hold_of_its_own_thread",
     ),
     Mutation(
         "_deadlock/blocks.py",
         "(entry[2] == get_ident() and entry[3] is current_task())",
-        "(entry[3] is current_task())",
-        "deadlock/test_edges_blocks.py::test_nested_blocks_of_a_task_are_a_deadlock_however_they_are_written",
+        "entry[3] is current_task()",
+        "acquiring/test_blocks.py::test_block_of_an_exit_stack_ends_the_hold_of_its_own_thread",
+    ),
+    Mutation(
+        "_deadlock/blocks.py",
+        "(entry[2] == get_ident() and entry[3] is current_task())",
+        "entry[2] == get_ident()",
+        "acquiring/test_blocks.py::test_block_of_an_exit_stack_ends_the_hold_of_its_own_task",
     ),
     Mutation(
         "_deadlock/cycles.py",
@@ -560,6 +560,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return self.is_there and _sent(lambda: signals",
         "return _sent(lambda: signals",
         "cli/test_kill.py::test_a_signal_reaches_only_who_started_then",
+    ),
+    Mutation(
+        "_run/supervisor.py",
+        "if signal in self._ignore:\n            return",
+        "if False:\n            return",
+        "run/test_run.py::test_ignored_signal_is_not_handed_on",
+    ),
+    Mutation(
+        "_run/supervisor.py",
+        "for pid in set(children() or ()) - self._others:",
+        "for pid in set(children() or ()):",
+        "run/test_edges_signals.py::test_limit_does_not_end_children_from_before_an_exec",
+    ),
+    Mutation(
+        "_run/limit.py",
+        "min(max(seconds, 1e-6), _LONGEST)",
+        "min(seconds, _LONGEST)",
+        "run/test_limit.py::test_no_grace_is_none_at_all_and_not_for_ever",
+    ),
+    Mutation(
+        "_cli/script.py",
+        "    nesting.refuse_deadlock(request)\n    process",
+        "    process",
+        "cli/test_script.py::test_take_under_a_run_of_the_same_lock_is_told_so_and_not_that_it_is_busy",
+    ),
+    Mutation(
+        "_deadlock/lenders.py",
+        "return [holder for holder in everybody if holder not in others]",
+        "return list(everybody)",
+        "cli/test_script.py::test_what_others_hold_is_not_what_a_script_runs_under",
+    ),
+    Mutation(
+        "_deadlock/nesting.py",
+        '.replace("%0A", "\\n").replace("%25", "%")',
+        '.replace("%25", "%").replace("%0A", "\\n")',
+        "cli/test_script.py::test_chain_keeps_the_paths_as_they_are",
+    ),
+    Mutation(
+        "_definitions.py",
+        "        if is_blank(head) and not makes:\n",
+        "        if False:\n",
+        "cli/test_settled.py::test_settings_say_nothing_of_a_new_file_that_will_be_of_another_kind",
+    ),
+    Mutation(
+        "_file/removal.py",
+        "return False  # not ours to remove",
+        "return True",
+        "file/test_rules_files.py::test_file_of_another_program_is_not_cleaned_away",
     ),
 )
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -211,3 +212,38 @@ def test_directory_with_a_slash_behind_it_is_the_same_one(directory: Any) -> Non
     hold = pylock.lock("x", directory=f"{directory}/").acquire()
     assert pylock.all_of(pylock.lock("x", "shared")).parts[0].request.path == str(directory / "x.lock")
     hold.release()
+
+
+def test_block_of_an_exit_stack_ends_the_hold_of_its_own_thread(executor: ThreadPoolExecutor) -> None:
+    """Such a block is ended by another frame than began it, so that the frame does not tell."""
+    lock, mine, theirs = pylock.lock("x", "shared"), ExitStack(), ExitStack()
+    hold = mine.enter_context(lock)
+    other = executor.submit(theirs.enter_context, lock).result(10)
+    mine.close()
+    with pytest.raises(pylock.NotHeld):
+        hold.check()
+    other.check()
+    executor.submit(theirs.close).result(10)
+
+
+def test_block_of_an_exit_stack_ends_the_hold_of_its_own_task() -> None:
+    lock = pylock.lock("x", "shared")
+
+    async def enter(stack: ExitStack, meet: asyncio.Barrier, leaves_first: bool) -> bool:
+        hold = stack.enter_context(lock)
+        await meet.wait()
+        if leaves_first:
+            stack.close()
+        await meet.wait()
+        try:
+            hold.check()
+        except pylock.NotHeld:
+            return False
+        stack.close()
+        return True
+
+    async def both_tasks() -> list[bool]:
+        meet = asyncio.Barrier(2)
+        return await asyncio.gather(enter(ExitStack(), meet, True), enter(ExitStack(), meet, False))
+
+    assert asyncio.run(both_tasks()) == [False, True]

@@ -19,6 +19,7 @@ from contender import Contender, until, waiting
 import pylock as library
 from pylock import _process as process
 from pylock._acquiring.lending import Lent, release_lent
+from pylock._deadlock.nesting import VARIABLE, OuterHold, outer_holds
 from pylock._file.byterange import try_lock
 from pylock._modes import ALL, BY_CODE, EXCLUSIVE, ModeRule
 from pylock._queue.bells import is_unheard
@@ -421,3 +422,25 @@ def test_release_rings_the_bell_of_who_waits(lent: int, contenders: type[Contend
     assert is_unheard(library.inspect("mid").path, 0)
     waiter.go_on()
     assert isinstance(waiter.answer(), int)
+
+
+def test_take_under_a_run_of_the_same_lock_is_told_so_and_not_that_it_is_busy() -> None:
+    text = f"exec 9<>{shlex.quote(os.environ['PYLOCK_DIR'])}/mid.lock; {shlex.join(PYLOCK)} take --no-wait --fd 9 mid"
+    done = pylock("run", "mid", "--", "sh", "-c", text)
+    assert (done.returncode, "already runs under it" in done.stderr) == (125, True), done.stderr
+
+
+def test_what_others_hold_is_not_what_a_script_runs_under(start: Start) -> None:
+    """So its command, which the others are in the way of, is in no deadlock."""
+    asks = "pylock run -t 0.1 -m PW mid -- true; echo $?"
+    script = start(f"{TAKE} --mode concurrent_read || exit; echo held; read go; {asks}")
+    assert script.line() == "held"
+    with library.lock("mid", "shared"):
+        script.go_on()
+        assert script.line() == "75"
+
+
+@pytest.mark.parametrize("path", ["/locks/50%0Aoff/x.lock", "/locks/two\nlines/x.lock", "/locks/%25/x.lock"])
+def test_chain_keeps_the_paths_as_they_are(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(OuterHold(1, 2, "EX", 1, path)))
+    assert [outer.path for outer in outer_holds()] == [path]

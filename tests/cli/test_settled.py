@@ -93,3 +93,11 @@ def test_lock_of_another_kind_is_not_made_by_settings(file: Path) -> None:
     says(file, 5, "fair")
     assert run_pylock("run", "--sequence", "x", "--", "true").returncode == 0
     assert pylock.inspect("x").definition.kind == "sequence"
+
+
+def test_settings_say_nothing_of_a_new_file_that_will_be_of_another_kind(file: Path, directory: Path) -> None:
+    """One that was made, but not used yet, as by who was killed meanwhile."""
+    says(file, 5)
+    (directory / "x.lock").touch(0o600)
+    assert run_pylock("run", "--sequence", "x", "--", "true").returncode == 0
+    assert pylock.inspect("x").definition.kind == "sequence"

@@ -90,6 +90,16 @@ def test_who_gathers_units_and_loses_one_to_another_keeps_none(directory: Path, 
     waiter.result(10).release()
 
 
+def test_who_cannot_have_the_gate_gathers_no_units(directory: Path) -> None:
+    """Two that gather at once could each hold what the other lacks."""
+    pylock.define("x", capacity=3)
+    with strange_program(directory / "x.lock") as other, replaced(time, "sleep", lambda seconds: None):
+        lock_bytes(other, UNITS + 1, 1)
+        lock_bytes(other, GATE, 1)
+        with pytest.raises(pylock.WouldBlock):
+            pylock.lock("x", "shared", weight=2).acquire_nowait()
+
+
 def test_who_gathers_units_leaves_the_gate_to_others(directory: Path) -> None:
     pylock.define("x", capacity=3)
     with strange_program(directory / "x.lock") as other:

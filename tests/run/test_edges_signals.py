@@ -218,6 +218,18 @@ def test_tree_does_not_wait_for_children_from_before_an_exec(script: str, start:
         os.kill(before, signal.SIGKILL)
 
 
+def test_limit_does_not_end_children_from_before_an_exec(start: Start) -> None:
+    words = shlex.join([*PYLOCK, "run", "--limit=0.2", "--wait-for=tree", "x", "--", "sleep", "60"])
+    running = start("bash", "-c", f"(exec sleep 60) & echo $!; exec {words}")
+    before = int(line(running.stdout))
+    try:
+        assert running.wait(20) == 124
+        state = Path(f"/proc/{before}/stat").read_text().rpartition(")")[2].split()[0]
+        assert state != "Z"
+    finally:
+        os.kill(before, signal.SIGKILL)
+
+
 def test_tree_is_refused_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pylock._run.embedded.children", lambda: None)
     with pytest.raises(pylock.Unsupported, match="needs /proc"):

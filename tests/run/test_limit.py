@@ -70,6 +70,11 @@ def test_who_has_left_the_group_is_told_before_being_killed() -> None:
     assert (done.returncode, done.stdout) == (124, "told\n")
 
 
+def test_no_grace_is_none_at_all_and_not_for_ever() -> None:
+    done = pylock("run", "--limit", "0.2", "--grace", "0", "x", "--", "sh", "-c", 'trap "" TERM; exec sleep 60')
+    assert done.returncode == 137
+
+
 def test_limit_begins_when_the_command_starts() -> None:
     with library.lock("x"):
         waiting = Running("run", "--limit", "0.3", "x", "--", "echo", "ran")

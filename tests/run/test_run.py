@@ -321,6 +321,18 @@ def test_ignored_signal_is_swallowed_and_the_command_has_its_default(name: str, 
     assert running.end()[0] == -number
 
 
+@pytest.mark.parametrize("words", [[], ["--new-group"]])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_ignored_signal_is_not_handed_on(name: str, words: list[str], start: Start) -> None:
+    number = getattr(signal, name)
+    counts = [sys.executable, "-c", COUNTS, str(int(number))]
+    running = start("run", "--ignore-signal", name, *words, "x", "--", *counts)
+    assert running.line() == "ready"
+    running.signal(number)
+    running.signal(FENCE)
+    assert running.end()[:2] == (5, "0\n")
+
+
 def test_new_group_gets_the_signal_once_although_the_group_was_meant(start: Start) -> None:
     running = start("run", "--new-group", "x", "--", sys.executable, "-c", COUNTS, str(int(signal.SIGTERM)))
     assert running.line() == "ready"
