@@ -73,11 +73,7 @@ def might_be_had(fd: int, request: Request, seat: int) -> bool:
     limit, rule = request.terms.limit, request.mode
     if not limit:
         return rule is NULL
-    if rule.counted:
-        leaving = request.terms.definition.leaving  # elements of a pool, which are held beyond the limit
-        free = may_have_room(fd, limit) if limit == UNIT_COUNT or leaving else fits(fd, request.weight, limit)
-    else:
-        free = rule.lock is None or is_free(fd, rule.lock)
+    free = has_room(fd, request) if rule.counted else rule.lock is None or is_free(fd, rule.lock)
     return free and request.kind.lets(fd, request, seat)
 
 
@@ -163,6 +159,22 @@ def may_have_room(fd: int, limit: int) -> bool:
     """Whether there might be a free unit below the limit; certainly not while somebody holds all of them."""
     held = find(fd, piece_lock(0, limit))
     return held is None or held[0] > UNITS or held[1] < UNITS + limit
+
+
+def has_room(fd: int, request: Request) -> bool:
+    """Whether as many units as the request weighs look free.
+
+    Of a pool only its elements count: one that was taken out is held without being one, whatever unit that is.
+    """
+    limit, places = request.terms.limit, request.terms.definition.places
+    if limit == UNIT_COUNT:
+        return may_have_room(fd, limit)
+    held = [(start - UNITS, stop - UNITS) for start, stop, _ in find_all(fd, UNITS, _END)]
+    if places:
+        taken = sum(any(start <= unit < stop for start, stop in held) for _, unit in places)
+    else:
+        taken = sum(stop - start for start, stop in held)
+    return request.weight + taken <= limit
 
 
 def take_lowest(fd: int, weight: int, limit: int) -> Pieces | None:

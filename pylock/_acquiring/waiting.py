@@ -17,7 +17,7 @@ from .._queue.bells import Bell, is_unheard, ring
 from .._queue.sources import ENDED, OTHER_RUNG, RUNG, Process, Sources
 from .._queue.tickets import Ticket, leave_queue, seat_to_ring, take_seat
 from .agreement import learn
-from .attempt import PATIENCE, may_have_room, put_record
+from .attempt import PATIENCE, has_room, put_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,4 +291,4 @@ class _Wait:
         request = self.request
         if request.mode.lock is not None:
             return is_free(self.fd, request.mode.lock)
-        return request.terms.limit > 0 and may_have_room(self.fd, request.terms.limit)
+        return has_room(self.fd, request)

@@ -102,20 +102,21 @@ def test_status_shows_it_as_a_waiter_of_each(contenders: type[Contender]) -> Non
     assert job.end()[0] == 0
 
 
-def test_nobody_passes_for_ever(executor: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize("asked", [{}, {"mode": "shared", "capacity": 1}], ids=["exclusive", "counted"])
+def test_nobody_passes_for_ever(asked: dict[str, Any], executor: ThreadPoolExecutor) -> None:
     """Of two locks one is always held: after as many rounds as is said the job collects them."""
 
     def has(name: str) -> bool:
         return job.done() or any(holder.reason == "job" for holder in pylock.inspect(name).holders)
 
-    held = {name: pylock.lock(name).acquire() for name in "ab"}
-    job = wait_for(executor, "ab", reason="job")
+    held = {name: pylock.lock(name, **asked).acquire() for name in "ab"}
+    job = wait_for(executor, "ab", reason="job", **asked)
     behind, passed = [], 0
     while not job.done():
         for name in "ab":
             if has(name):
                 continue
-            following = executor.submit(pylock.lock(name).acquire, 30)
+            following = executor.submit(pylock.lock(name, **asked).acquire, 30)
             waiting(name, 2)
             held.pop(name).release()
             until(lambda following=following, name=name: following.done() or has(name))

@@ -234,6 +234,39 @@ def test_release_that_fails_keeps_neither_another_lock_nor_a_number_from_its_end
         assert following.value == 2, "the first was committed"
 
 
+def test_number_of_a_release_that_fails_goes_back_and_the_other_one_is_kept(directory: Path) -> None:
+    def number(name: str) -> pylock.Sequence:
+        return pylock.sequence(name, transactional=True)
+
+    holds = pylock.all_of(number("s"), number("t")).acquire()
+    assert [hold.value for hold in holds.holds] == [1, 1]
+    sync = os.fdatasync
+
+    def fails_for_t(fd: int) -> None:
+        if path_of(fd) == str(directory / "t.lock"):
+            raise OSError(errno.EIO, "fails")
+        sync(fd)
+
+    with replaced(os, "fdatasync", fails_for_t), pytest.raises(OSError, match="fails"):
+        holds.release()
+    with number("s") as following:
+        assert following.value == 2, "the first was committed"
+
+
+def test_several_locks_with_an_element_of_a_pool_do_not_wait_for_one_that_was_taken_out(
+    executor: ThreadPoolExecutor,
+) -> None:
+    pylock.define("p", kind="pool", elements=["old", "new"])
+    old, busy = pylock.pool("p").acquire(), pylock.lock("z").acquire()
+    assert old.element == "old"
+    pylock.define("p", elements=["new"])
+    job = executor.submit(pylock.all_of(pylock.pool("p"), pylock.lock("z")).acquire, 30)
+    waiting("z", 1)
+    busy.release()
+    job.result(10).release()
+    old.release()
+
+
 def test_block_that_fails_lets_go_of_all_although_one_release_fails_too(directory: Path) -> None:
     def body_fails() -> None:
         with pylock.all_of(*(pylock.lock(name) for name in "abc")):
