@@ -609,6 +609,47 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return True",
         "file/test_rules_files.py::test_file_of_another_program_is_not_cleaned_away",
     ),
+    # What looks free, and what is left
+    Mutation(
+        "_acquiring/attempt.py",
+        "    return request.weight + taken <= limit",
+        "    return True",
+        "acquiring/test_together.py::test_nobody_passes_for_ever",
+    ),
+    Mutation(
+        "_acquiring/attempt.py",
+        "    if places:\n        taken",
+        "    if False:\n        taken",
+        (
+            "kinds/test_rules_kinds.py::test_several_locks_with_an_element_of_a_pool_do_not_wait_for_one_that_was_taken_out"
+        ),
+    ),
+    Mutation(
+        "_acquiring/claims.py",
+        "except (OSError, LockError) as error:\n                    failures",
+        "except ZeroDivisionError as error:\n                    failures",
+        "kinds/test_rules_kinds.py::test_number_of_a_release_that_fails_goes_back_and_the_other_one_is_kept",
+    ),
+    Mutation(
+        "_acquiring/conversion.py",
+        "if learn(fd, request).limit or self.starts:",
+        "if True:",
+        "acquiring/test_convert.py::test_closed_lock_lets_its_holders_share",
+    ),
+    Mutation(
+        "_acquiring/agreement.py",
+        "        if gate:\n            leave_gate(fd)",
+        "        pass",
+        "file/test_files.py::test_header_that_was_read_again_leaves_the_gate_to_others",
+    ),
+    Mutation(
+        "_file/reuse.py",
+        "forget_in_child(_idle.clear)",
+        "",
+        (
+            "file/test_rules_files.py::test_forked_child_does_not_take_its_own_lock_file_for_one_that_its_parent_kept_open"
+        ),
+    ),
 )
 
 if __name__ == "__main__":

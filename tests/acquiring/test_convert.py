@@ -202,6 +202,15 @@ def test_cancelled_conversion_keeps_the_hold(directory: Any) -> None:
     assert [entry.name for entry in directory.iterdir()] == ["x.lock"]
 
 
+@pytest.mark.parametrize("before", ["concurrent_read", "concurrent_write", "protected_write"])
+def test_closed_lock_lets_its_holders_share(before: str) -> None:
+    hold = pylock.lock("x", before).acquire()
+    pylock.define("x", capacity=0)
+    hold.convert("shared", timeout=0)
+    assert [holder.mode for holder in pylock.inspect("x").holders] == ["shared"]
+    hold.release()
+
+
 def test_closed_lock_lets_its_holders_convert() -> None:
     hold = pylock.lock("x", "shared").acquire()
     pylock.define("x", capacity=0)

@@ -15,6 +15,7 @@ import hypothesis.strategies as st
 import pytest
 from contender import waiting
 from hypothesis import given, settings
+from kernel import GATE, is_locked
 
 import pylock
 from pylock import _definitions
@@ -88,6 +89,20 @@ def test_file_that_becomes_one_of_another_kind_meanwhile_is_no_damaged_one(
     monkeypatch.setattr(agreement, "take_gate", while_somebody_makes_a_pool)
     with pytest.raises(pylock.DefinitionMismatch, match="is a pool, not a lock"):
         pylock.lock("x").acquire()
+
+
+def test_header_that_was_read_again_leaves_the_gate_to_others(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looked damaged, as somebody was about to write it."""
+    pylock.define("x", capacity=3)
+    looks = iter([b'{"pylock":1,"na'])
+    real = agreement._definition
+    monkeypatch.setattr(
+        agreement, "_definition", lambda head, request: real(next(looks, head).ljust(len(head)), request)
+    )
+    with pylock.lock("x", "shared", capacity=3):
+        assert next(looks, None) is None
+        pylock.define("x", capacity=4)
+        assert not is_locked(directory / "x.lock", GATE)
 
 
 def test_kind_is_set_while_somebody_has_taken_the_lock_and_is_about_to_say_the_same(

@@ -241,6 +241,29 @@ def test_forked_child_does_not_take_a_strange_file_for_the_lock_file_that_its_pa
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_forked_child_does_not_take_its_own_lock_file_for_one_that_its_parent_kept_open(directory: Path) -> None:
+    lock = pylock.lock("x")
+    with replaced(time, "monotonic", Clock()):
+        keep_open(lock)
+        assert descriptors_of(directory / "x.lock"), "one was kept"
+        child = os.fork()
+        if not child:
+            os._exit(_locks_both(lock, [pylock.lock(f"y{number}") for number in range(5)]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _locks_both(lock: pylock.Lock, others: list[pylock.Lock]) -> int:
+    """In the child: take others, whose files get the numbers that became free, and then the one."""
+    try:
+        holds = [other.acquire_nowait() for other in others]
+        assert_excludes("x", lock.acquire_nowait())
+        for hold in holds:
+            assert_excludes(hold.name, hold)
+        return 0
+    except BaseException:
+        return 1
+
+
 def _locks_the_right_file(lock: pylock.Lock, strange: Path) -> int:
     """In the child: open the other file under every number that became free, then lock."""
     try:
