@@ -6,11 +6,13 @@ VENV := .venv
 NEWEST := .venv-newest
 TRIED := .venv-wheel
 SITE := .venv-docs
+FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest test-docs test-nfs upgrade soak bench bench-plots lint docs pictures screens wheel clean
+.PHONY: help demo test test-newest test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
+	screens wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -27,8 +29,11 @@ test-newest: ## all tests, with the newest versions of everything
 	$(MAKE) $(NEWEST)/dev
 	$(NEWEST)/bin/python -m pytest
 
+frameworks: $(FRAMEWORKS)/dev ## run the programs of the page about frameworks, under the real ones
+	$(FRAMEWORKS)/bin/python -m pytest -rs tests/house/test_frameworks.py
+
 test-docs: $(VENV)/dev ## run the examples in the pages, and follow their links
-	$(BIN)/python -m pytest tests/test_docs.py
+	$(BIN)/python -m pytest tests/house/test_docs.py
 
 test-nfs: $(VENV)/dev ## scenarios on two hosts: HOST_A="ssh a" HOST_B="ssh b" DIR=/srv/locks, see tests/nfs/conftest.py
 	$(BIN)/python -m pytest -rs tests/nfs
@@ -45,6 +50,12 @@ upgrade: ## renew tests/requirements.txt and docs/requirements.txt from the newe
 soak: $(VENV)/dev ## locks, kills and removals for SECONDS
 	$(BIN)/python tests/soak.py --seconds $(or $(SECONDS),120)
 	$(BIN)/python -m compat.soak --seconds $(or $(PAIR_SECONDS),1)
+
+explore: $(VENV)/dev ## every schedule of two to four contenders, for SECONDS of the processor each
+	$(BIN)/python -m explorer --seconds $(or $(SECONDS),600) $(WHAT)
+
+mutants: $(VENV)/dev ## break lines of pylock in a copy, and see that the tests notice; WHAT names files
+	$(BIN)/python tests/mutations.py $(WHAT)
 
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT) $(if $(JSON),--json $(JSON))
@@ -79,7 +90,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
@@ -102,4 +113,10 @@ $(NEWEST)/dev: pyproject.toml
 $(SITE)/installed: docs/requirements.txt
 	$(PYTHON) -m venv $(SITE)
 	$(SITE)/bin/python $(INSTALL) --requirement docs/requirements.txt
+	@touch $@
+
+$(FRAMEWORKS)/dev: pyproject.toml
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade pip
+	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade --group frameworks --editable .
 	@touch $@

@@ -8,13 +8,13 @@ from . import _modes as modes
 class Mode(StrEnum):
     """The mode a lock is asked for or held in. Every function that takes a mode also takes its value or its code."""
 
-    NULL = modes.NULL.name
-    CONCURRENT_READ = modes.CONCURRENT_READ.name
-    CONCURRENT_WRITE = modes.CONCURRENT_WRITE.name
-    SHARED = modes.SHARED.name
-    PROTECTED_READ = modes.SHARED.name
-    PROTECTED_WRITE = modes.PROTECTED_WRITE.name
-    EXCLUSIVE = modes.EXCLUSIVE.name
+    NULL = "null"
+    CONCURRENT_READ = "concurrent_read"
+    CONCURRENT_WRITE = "concurrent_write"
+    SHARED = "shared"
+    PROTECTED_READ = "shared"
+    PROTECTED_WRITE = "protected_write"
+    EXCLUSIVE = "exclusive"
 
     @property
     def code(self) -> str:

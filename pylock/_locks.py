@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
     from types import FrameType, TracebackType
-    from typing import Any, Generic
+    from typing import Any, Generic, ParamSpec
 
     from typing_extensions import TypeVar  # mypy brings it along; nothing of it is there when a program runs
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     HoldT_co = TypeVar("HoldT_co", bound="Hold", default="Hold", covariant=True)
     AnyHold_co = TypeVar("AnyHold_co", bound="Any", covariant=True)
     AnyClaim = TypeVar("AnyClaim", bound="Claim | Claims")
+    Given = ParamSpec("Given")
+    Result = TypeVar("Result")
 
     class _OfHolds(Generic[AnyHold_co]):
         __slots__ = ()
@@ -153,6 +155,16 @@ class Asking(_OfHolds[AnyHold_co]):
     async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> AnyHold_co:
         """Like `acquire`, in a task of asyncio or trio: waits without a thread; cancelled it leaves nothing behind."""
         return (await self._acquire_async(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout)))[1]
+
+    def __call__(self, function: Callable[Given, Result]) -> Callable[Given, Result]:
+        """Decorate a function: each call takes the lock anew and lets go at its end; a coroutine function awaits it.
+
+        Raises TypeError for a generator function, and for what is no function.
+        """
+        with loading:
+            from ._acquiring.decorating import guarded
+
+        return guarded(self, function)
 
     def __enter__(self) -> AnyHold_co:
         claim, hold = self._acquire(self._timeout, drive)
@@ -282,7 +294,7 @@ class Lock(Asking[HoldT_co]):
     """What a grant is; a kind of lock may have its own."""
 
     def __init__(self, request: Request, timeout: float | None) -> None:
-        self.request = request
+        self.request: Request = request
         self._timeout = timeout
         self._claims = []
 

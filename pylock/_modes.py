@@ -33,14 +33,14 @@ class ModeRule:
     __slots__ = ("code", "compatible", "counted", "lane", "lock", "name", "seated", "sole")
 
     def __init__(self, code: str, name: str, compatible: str, lock: bytes | None, lane: int = SHARING_LANE) -> None:
-        self.code = code
-        self.name = name
-        self.compatible = frozenset(compatible.split())
-        self.lock = lock
-        self.lane = lane
-        self.counted = code == "PR"
-        self.sole = lane == EXCLUSIVE_LANE
-        self.seated = not (self.counted or self.sole)
+        self.code: str = code
+        self.name: str = name
+        self.compatible: frozenset[str] = frozenset(compatible.split())
+        self.lock: bytes | None = lock
+        self.lane: int = lane
+        self.counted: bool = code == "PR"
+        self.sole: bool = lane == EXCLUSIVE_LANE
+        self.seated: bool = not (self.counted or self.sole)
 
     def __repr__(self) -> str:
         return f"<mode {self.code}>"

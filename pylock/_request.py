@@ -64,10 +64,10 @@ class Terms:
     __slots__ = ("definition", "fair", "header", "limit")
 
     def __init__(self, header: bytes, definition: Definition) -> None:
-        self.header = header
-        self.definition = definition
-        self.limit = definition.capacity
-        self.fair = definition.policy == FAIR
+        self.header: bytes = header
+        self.definition: Definition = definition
+        self.limit: int = definition.capacity
+        self.fair: bool = definition.policy == FAIR
 
 
 class Kind:
@@ -155,36 +155,36 @@ class Request:
         self, name: str, mode: ModeRule, weight: int, priority: int, reason: str | None, directory: Directory,
         kind: Kind, expected: Definition, create: bool, idle_lifespan: float | None,
     ) -> None:  # fmt: skip
-        self.name = name
-        self.mode = mode
-        self.weight = weight
-        self.priority = priority
-        self.reason = reason
-        self.directory = directory
+        self.name: str = name
+        self.mode: ModeRule = mode
+        self.weight: int = weight
+        self.priority: int = priority
+        self.reason: str | None = reason
+        self.directory: Directory = directory
         self.command: str | None = None
         """Shown instead of this process's own command line."""
-        self.expects_child = False
+        self.expects_child: bool = False
         """Whether records have room for the process that will run under the lock; see `layout.CHILD`."""
-        self.kind = kind
-        self.attempt = kind.attempt_in(mode)
+        self.kind: Kind = kind
+        self.attempt: Attempt = kind.attempt_in(mode)
         """One try for the lock."""
-        self.expected = expected
-        self.passes_bell_late = False
+        self.expected: Definition = expected
+        self.passes_bell_late: bool = False
         """Whether one who was granted it after a wait leaves it to the caller to wake those who may have it too."""
-        self.create = create
-        self.idle_lifespan = idle_lifespan
-        self.renews = not create or idle_lifespan is not None
+        self.create: bool = create
+        self.idle_lifespan: float | None = idle_lifespan
+        self.renews: bool = not create or idle_lifespan is not None
         """Whether each use begins the lock's idle life anew; a plain one does not care whether the lock exists."""
-        self.path = os.path.join(directory.path, file_name(name))
-        self.header_size = header_size(name, expected.kind)
-        self.slots_start = slots_start(name, expected.kind)
-        self.head_size = self.slots_start + TOKEN_STOP  # all that a grant must know
-        self.token_span = slice(self.slots_start + TOKEN_START, self.slots_start + TOKEN_STOP)
-        self.terms = Terms(write_header(name, expected), expected)
+        self.path: str = os.path.join(directory.path, file_name(name))
+        self.header_size: int = header_size(name, expected.kind)
+        self.slots_start: int = slots_start(name, expected.kind)
+        self.head_size: int = self.slots_start + TOKEN_STOP  # all that a grant must know
+        self.token_span: slice[int, int, None] = slice(self.slots_start + TOKEN_START, self.slots_start + TOKEN_STOP)
+        self.terms: Terms = Terms(write_header(name, expected), expected)
         self.units: tuple[bytes, Pieces] | None = None
         """The units held last, which are tried first the next time."""
-        self.heat = Heat()
-        self.tail = b""
+        self.heat: Heat = Heat()
+        self.tail: bytes = b""
         self.signed: process.Mark = process.ELSEWHERE
         """The process whose tail it is."""
 

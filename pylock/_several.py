@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar, overload
 
 from ._acquiring.claim import Claim
 from ._acquiring.claims import Claims
 from ._acquiring.inheritance import AcrossFork
 from ._deadlock.blocks import calling_frame
 from ._errors import harmless
-from ._holds import Hold, refuse_copy
+from ._holds import refuse_copy
 from ._locks import Asking, Lock, checked_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
     from ._errors import LockTimeout, WouldBlock
     from ._queue.drivers import Steps
     from ._request import Request
 
+    Each_co = TypeVarWithDefault("Each_co", bound=tuple[Any, ...], default=tuple[Any, ...], covariant=True)
+    A = TypeVar("A")
+    B = TypeVar("B")
+    C = TypeVar("C")
+    D = TypeVar("D")
+else:
+    Each_co = TypeVar("Each_co", covariant=True)
 
-class Holds:
+
+class Holds(Generic[Each_co]):
     """The holds of several locks, released together. ``holds`` are in the order in which the locks were named."""
 
-    def __init__(self, claims: Claims, holds: tuple[Hold | Holds, ...]) -> None:
+    def __init__(self, claims: Claims, holds: Each_co) -> None:
         self._claims = claims
-        self.holds = holds
+        self.holds: Each_co = holds
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(", ".join(claim.request.name for claim in self._claims.claims))
@@ -64,7 +74,7 @@ class Holds:
         self._claims.leave_block(error)
 
 
-HoldsType = TypeVar("HoldsType", bound=Holds)
+HoldsType = TypeVar("HoldsType", bound="Holds[Any]")
 
 
 class Composite(Asking[HoldsType]):
@@ -99,10 +109,10 @@ def _common_order(part: Lock[Any]) -> tuple[bool, str, str]:
     return part.request.kind.gives, part.request.directory.path, part.request.name
 
 
-class Several(Composite[Holds]):
+class Several(Composite[Holds[Each_co]]):
     """A way to ask for several locks at once; made by `all_of`."""
 
-    def __init__(self, locks: tuple[Lock[Any] | Composite[Any], ...], timeout: float | None) -> None:
+    def __init__(self, locks: tuple[Asking[Any], ...], timeout: float | None) -> None:
         super().__init__(tuple(part for lock in locks for part in lock.parts), timeout)
         self._locks = locks
 
@@ -111,8 +121,9 @@ class Several(Composite[Holds]):
         """The names of all."""
         return ", ".join(lock.name for lock in self._locks)
 
-    def face(self, taken: Mapping[Lock[Any], Claim]) -> Holds:
-        return Holds(self._claims_in(taken), tuple(lock.face(taken) for lock in self._locks))
+    def face(self, taken: Mapping[Lock[Any], Claim]) -> Holds[Each_co]:
+        each: Any = tuple(lock.face(taken) for lock in self._locks)
+        return Holds(self._claims_in(taken), each)
 
     def spoken_of(self, claims: Claims) -> Claim:
         """The claim of the lock that was named first, of which a command is told."""
@@ -123,10 +134,23 @@ class Several(Composite[Holds]):
         return self._locks, self._timeout
 
 
-def all_of(*locks: Lock[Any] | Composite[Any], timeout: float | None = None) -> Several:
+@overload
+def all_of(a: Asking[A], /, *, timeout: float | None = None) -> Several[tuple[A]]: ...
+@overload
+def all_of(a: Asking[A], b: Asking[B], /, *, timeout: float | None = None) -> Several[tuple[A, B]]: ...
+@overload
+def all_of(a: Asking[A], b: Asking[B], c: Asking[C], /, *, timeout: float | None = None) -> Several[tuple[A, B, C]]: ...
+@overload
+def all_of(
+    a: Asking[A], b: Asking[B], c: Asking[C], d: Asking[D], /, *, timeout: float | None = None
+) -> Several[tuple[A, B, C, D]]: ...  # fmt: skip
+@overload
+def all_of(*locks: Asking[A], timeout: float | None = None) -> Several[tuple[A, ...]]: ...
+def all_of(*locks: Asking[Any], timeout: float | None = None) -> Several[Any]:
     """Return what asks for all the locks at once; pools, paths, sequences and timestamps among them.
 
     ``timeout`` in seconds is for all together: None is for ever, 0 is one try; those of the locks do not count.
+    Type checkers know each hold of up to four; of more, what all have in common.
     Raises ValueError for locks that exclude each other, such as one that is named twice.
     """
     checked_timeout(timeout)

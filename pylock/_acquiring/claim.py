@@ -24,6 +24,7 @@ from .waiting import ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .._deadlock.blocks import Entry
     from .._request import Grant, Request
 
 _REOPENINGS = 100
@@ -42,14 +43,14 @@ class Claim(Insider):
     __slots__ = ("fresh_until", "grant", "mark", "waited")
 
     def __init__(self, request: Request) -> None:
-        self.fd = -1
-        self.request = request
-        self.mark = process.mark if process.mark[0] else process.current()
+        self.fd: int = -1
+        self.request: Request = request
+        self.mark: process.Mark = process.mark if process.mark[0] else process.current()
         self.grant: Grant | None = None
-        self.entered_by = None
-        self.fresh_until = 0.0
+        self.entered_by: Entry | None = None
+        self.fresh_until: float = 0.0
         """Until when, on the monotonic clock, the descriptor may be used again."""
-        self.waited = 0.0
+        self.waited: float = 0.0
         """Seconds from the request to the grant; 0.0 if it was free."""
 
     def __del__(self) -> None:

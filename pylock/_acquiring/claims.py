@@ -29,7 +29,7 @@ class Claims:
     __slots__ = ("claims", "entered_by")
 
     def __init__(self, claims: tuple[Claim, ...]) -> None:
-        self.claims = claims
+        self.claims: tuple[Claim, ...] = claims
         self.entered_by: Entry | None = None
 
     @classmethod

@@ -27,6 +27,7 @@ from .._file.header import Gone, parse_line
 from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
 from .._file.lockfile import is_at, open_file
 from .._modes import BY_NAME, CONCURRENT_READ, NULL, SHARED, ModeRule, rule_of
+from .._queue.bells import ring
 from .._queue.tickets import LEAVE_SEATS, all_tickets, take_seat
 from .._request import Kind, Request, check_seconds, make_request
 from .agreement import learn
@@ -234,7 +235,10 @@ class _Conversion(Kind):
         put_record(fd, request, request.record(since, token), place)
 
     def _refuse_rivals(self, fd: int, request: Request, seat: int) -> None:
-        """Raise Deadlock if somebody who converts too, and came before, waits for us as we wait for it."""
+        """Raise Deadlock if somebody who converts too, and came before, waits for us as we wait for it.
+
+        One that came after is rung: it may have looked before our ticket was there to be seen.
+        """
         mine = _fields(fd, request, seat)
         for ticket, _ in all_tickets(fd):
             rival = _fields(fd, request, ticket % SEAT_COUNT)
@@ -242,7 +246,11 @@ class _Conversion(Kind):
             if held is None or wanted is None:
                 continue
             both = held.code not in self._after.mode.compatible and self._before.mode.code not in wanted.compatible
-            if both and _age(rival, ticket % SEAT_COUNT) < _age(mine, seat):
+            if not both:
+                continue
+            if _age(rival, ticket % SEAT_COUNT) > _age(mine, seat):
+                ring(request.path, ticket % SEAT_COUNT, request.directory.private)
+            else:
                 who = f"pid {rival.get('pid')} on {harmless(str(rival.get('host')))}"
                 raise Deadlock(
                     f'would wait for ever to convert "{request.name}" from {self._before.mode.name} to'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
 from time import monotonic
 
 from .. import _process as process
@@ -22,7 +21,7 @@ from .attempt import PATIENCE, may_have_room, put_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from .._deadlock.cycles import Watch
     from .._modes import ModeRule
@@ -134,8 +133,8 @@ class _Wait:
     """
 
     __slots__ = (
-        "_behind", "_fronts", "_hurry", "_observed", "_patient", "_was_free", "bell", "deadline", "fd", "nested",
-        "request", "sources", "ticket", "watch",
+        "_behind", "_fronts", "_heard", "_hurry", "_listens_anew", "_observed", "_patient", "_was_free", "bell",
+        "deadline", "fd", "nested", "request", "sources", "ticket", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -157,6 +156,10 @@ class _Wait:
         self._observed = 0.0
         self._fronts: list[int] = []
         self._was_free = False
+        self._heard: object = None
+        """Whom it listens to, besides its own bell."""
+        self._listens_anew = False
+        """Whether it listens to others than when it looked: what befell them meanwhile, it has not heard."""
 
     def turns(self) -> Steps[Grant | None]:
         """Try whenever it is this waiter's turn; return the grant, or None once time is up."""
@@ -173,6 +176,9 @@ class _Wait:
             seconds = self._pause(first, happened)
             if seconds is None:
                 return None
+            if self._listens_anew:
+                self._listens_anew = stuck = False
+                continue
             ready = yield self.sources.fd, seconds
             happened = self.sources.take() if ready else 0
             if happened & RUNG:
@@ -217,21 +223,26 @@ class _Wait:
         if self._hurry < SAFETY:
             self._hurry *= 2
             return self._hurry / 2
-        path = self.request.path
-        listens = not self.request.directory.remote and self.sources.watch(self._holders(), path, ())
-        return WATCHED if listens else SAFETY
+        is_remote = self.request.directory.remote  # where each question is one for the file server
+        return WATCHED if not is_remote and self._listens(self._holders(), ()) else SAFETY
 
     def _pause_behind(self) -> float:
         seconds = next(self._behind, None)
         has_looked = seconds is None or seconds > SAFETY_BEHIND[0]
-        if has_looked and not self.request.directory.remote:  # else each question here is one for the file server
+        if has_looked and not self.request.directory.remote:
             seats = self.ticket.predecessors()
-            before: Iterable[Process | None] = map(self._who_wrote, map(seat_slot, seats))
+            before = [self._who_wrote(seat_slot(seat)) for seat in seats]
             if set(seats) & set(self.ticket.fronts(self.request.terms.fair)):
-                before = chain(before, self._holders())
-            if self.sources.watch(before, self.request.path, seats):
+                before += self._holders()
+            if self._listens(before, seats):
                 return WATCHED_BEHIND
         return (seconds or SAFETY_BEHIND[-1]) + self.ticket.seat % 16 * 0.01
+
+    def _listens(self, processes: list[Process | None], seats: Sequence[int]) -> bool:
+        """Listen to the ends of these, and to the bells in these seats; False if one cannot be listened to."""
+        if self._heard != (processes, seats):
+            self._heard, self._listens_anew = (processes, seats), True
+        return self.sources.watch(processes, self.request.path, seats)
 
     def _holders(self) -> list[Process | None]:
         """Who holds what is waited for, as far as it is the sole holder or has units; None for others."""

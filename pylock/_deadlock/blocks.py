@@ -178,10 +178,15 @@ def refuse_deadlock(request: Request, blocks: list[Insider]) -> None:
 
 
 def _place(entry: Entry | None) -> str:
-    """Where a block begins. The line is worked out only for an error: that takes as long as a lock."""
+    """Where a block begins; that of a decorated function, whose frame is pylock's, where that is decorated.
+
+    The line is worked out only for an error: that takes as long as a lock.
+    """
     frame = entry[0][0] if entry else None
     if entry is None or frame is None:
         return "an unknown place"
+    if _is_ours(frame) and (code := getattr(frame.f_locals.get("function"), "__code__", None)):
+        return f"{code.co_filename}:{code.co_firstlineno}"
     return f"{frame.f_code.co_filename}:{_line(frame.f_code, entry[1])}"
 
 
@@ -206,6 +211,10 @@ def _stack() -> list[FrameType]:
 def _outside() -> FrameType | None:
     """The place outside pylock that asks."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__package__")).partition(".")[0] == _PYLOCK:
+    while frame is not None and _is_ours(frame):
         frame = frame.f_back
     return frame
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__package__")).partition(".")[0] == _PYLOCK

@@ -41,10 +41,10 @@ class Mount:
     __slots__ = ("options", "point", "source", "type")
 
     def __init__(self, point: str, type: str, source: str, options: frozenset[str]) -> None:
-        self.point = point
-        self.type = type
-        self.source = source
-        self.options = options
+        self.point: str = point
+        self.type: str = type
+        self.source: str = source
+        self.options: frozenset[str] = options
         """Those of the mount and of the file system: ``ro``, ``local_lock=none``, ..."""
 
     def __str__(self) -> str:
@@ -118,17 +118,17 @@ class Directory:
     __slots__ = ("_identity", "_mount", "file_mode", "open_flags", "path", "private", "remote", "seen_until")
 
     def __init__(self, path: str, status: os.stat_result, mount: Mount | None) -> None:
-        self.path = path
-        self.seen_until = monotonic() + LASTS
+        self.path: str = path
+        self.seen_until: float = monotonic() + LASTS
         """Until when, on the monotonic clock, it need not be looked at again."""
         self._identity = _identity_of(status)
         self._mount = mount
-        self.file_mode = stat.S_IMODE(status.st_mode) & 0o666
+        self.file_mode: int = stat.S_IMODE(status.st_mode) & 0o666
         """Of new lock files: who may create locks here may take them. 0700 gives 0600, 2770 0660, 1777 0666."""
-        self.private = not status.st_mode & 0o077 and status.st_uid == os.geteuid()
+        self.private: bool = not status.st_mode & 0o077 and status.st_uid == os.geteuid()
         """Whether nobody else but root can put a file here."""
-        self.remote = mount is not None and mount.remote
-        self.open_flags = os.O_DIRECT if mount is not None and mount.is_nfs_4 else 0
+        self.remote: bool = mount is not None and mount.remote
+        self.open_flags: int = os.O_DIRECT if mount is not None and mount.is_nfs_4 else 0
         """How lock files are opened, besides as usual: past the page cache, where even a lock does not empty it.
 
         An NFS 4 client that has a delegation of the file takes what it has cached for what is there. One that is given

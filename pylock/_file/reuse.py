@@ -36,8 +36,8 @@ class Heat:
     __slots__ = ("opened", "times")
 
     def __init__(self) -> None:
-        self.opened = 0.0
-        self.times = 0
+        self.opened: float = 0.0
+        self.times: int = 0
 
 
 def borrow(path: str, directory: Directory, heat: Heat) -> tuple[int, float, float]:

@@ -125,10 +125,8 @@ def _not_a_path(path: str) -> ValueError:
     )
 
 
-class PathHold(Holds):
+class PathHold(Holds[tuple[Hold, ...]]):
     """A hold of a node and all that is below it."""
-
-    holds: tuple[Hold, ...]
 
     def __repr__(self) -> str:
         return f'<PathHold "{harmless(self.name)}" {self.mode} {"held" if self.held else "released"}>'

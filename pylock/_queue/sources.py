@@ -23,7 +23,6 @@ Process = tuple[int, int]
 
 RUNG, OTHER_RUNG, ENDED = 1, 2, 4
 """What may have happened, as bits."""
-_HAS_ALL = hasattr(select, "epoll") and hasattr(os, "pidfd_open")  # eventlet takes epoll away
 
 
 class Sources:
@@ -65,7 +64,7 @@ class Sources:
 
         False if one of them cannot be listened to; None stands for one that is not known.
         """
-        if self._bell.fd < 0 or not _HAS_ALL:
+        if self._bell.fd < 0 or not _has_all():
             return False
         wanted = set(processes)
         bells = {bell_path(lock_path, seat) for seat in seats}
@@ -126,3 +125,8 @@ class Sources:
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None
+
+
+def _has_all() -> bool:
+    """Whether there is what it takes. Asked each time, as gevent and eventlet take epoll away, maybe late."""
+    return hasattr(select, "epoll") and hasattr(os, "pidfd_open")

@@ -50,7 +50,7 @@ class Watch:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._watches: list[int] = []
-        self.fd = -1
+        self.fd: int = -1
         try:
             self.fd = _idle_or_new()
             self._watches += [_add_watch(self.fd, path) for path in paths]

@@ -26,14 +26,14 @@ class Waiting:
 
     def __init__(self, path: str, wait: AcquireWait) -> None:
         self._path = path
-        self.is_cancelled = wait.cancel_check and _once(wait.cancel_check)
+        self.is_cancelled: Callable[[], bool] | None = wait.cancel_check and _once(wait.cancel_check)
         deadline = None if wait.timeout < 0 else monotonic() + wait.start_time + wait.timeout - perf_counter()
-        self.patience = Patience(deadline, wait.poll_interval, self.is_cancelled)
+        self.patience: Patience = Patience(deadline, wait.poll_interval, self.is_cancelled)
         self._is_willing = wait.blocking and wait.timeout != 0
         self._has_tried = False
         self.awaited: Awaited | None = None
         self._fd = -1
-        self.is_granted = False
+        self.is_granted: bool = False
 
     def stands_back(self) -> bool:
         """Whether the first try is left to those who came before."""

@@ -8,88 +8,29 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import pytest
-from command import environment
 from contender import ROOT
+from pages import PAGES, blocks, finish, prose, title, together
 
 from pylock._cli.commands import ALL
 from pylock._cli.options import Command, Option
 
-SECONDS = 30
 TESTED, PRINTS = "# tested", "# prints: "
 MARK = "-- what was printed up to here belongs to the last command --"
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-_FENCE = re.compile(r"^ *```(\w*)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-
-
-def blocks(page: Path, language: str) -> Iterator[tuple[int, list[str]]]:
-    """Every block in the language: how many lines of the page stand before it, and its own lines."""
-    inside, first, kept = None, 0, list[str]()
-    for number, line in enumerate(page.read_text().splitlines(), 1):
-        fence = _FENCE.match(line)
-        if fence is None:
-            kept.append(line)
-        elif inside is None:
-            inside, first, kept = fence[1], number, []
-        else:
-            if inside == language:
-                yield first, kept
-            inside, kept = None, []
 
 
 def marked_blocks(page: Path) -> list[tuple[int, list[str]]]:
     return [(first, lines) for first, lines in blocks(page, "sh") if lines and lines[0] == TESTED]
 
 
-def prose(page: Path) -> str:
-    """The page without its blocks."""
-    return re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-
-
-def title(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
 def by_page(has: Callable[[Path], object]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("page", [page for page in PAGES if has(page)], ids=title)
-
-
-def finish(words: list[str], where: Path, **variables: str) -> str:
-    """Run to the end, with whatever it leaves behind, and return what was printed; fail if it failed."""
-    with TemporaryFile("w+") as output:
-        child = subprocess.Popen(
-            words, cwd=where, env=environment(**variables), stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            status: int | str = child.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            status = "it does not end"
-        kill_all_in(where)
-        child.wait()
-        output.seek(0)
-        printed = output.read()
-    assert status == 0, printed
-    return printed
-
-
-def kill_all_in(place: Path) -> None:
-    """Kill what an example left behind; it is known by its current directory, as it may have left its group."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink() == place:
-                os.kill(int(process.name), signal.SIGKILL)
-        except OSError:  # ended meanwhile, or somebody else's
-            pass
 
 
 @pytest.fixture
@@ -110,14 +51,10 @@ def path_with_pylock(tmp_path: Path) -> str:
     return f"{script.parent}:{os.environ['PATH']}"
 
 
-@by_page(lambda page: list(blocks(page, "python")))
+@by_page(together)
 def test_python_blocks_of_a_page_run_one_after_the_other(page: Path, place: Path, tmp_path: Path) -> None:
-    program: list[str] = []
-    for first, lines in blocks(page, "python"):
-        program += [""] * (first - len(program))  # so that a traceback has the line numbers of the page
-        program += lines
     script = tmp_path / f"{page.stem}.py"
-    script.write_text("\n".join(program) + "\n")
+    script.write_text(together(page))
     finish([sys.executable, "-W", "error::ResourceWarning", str(script)], place)
 
 

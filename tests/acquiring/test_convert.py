@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 from contender import Contender, lets_in, until, waiting
+from kernel import by_bells_alone, replaced
 
 import pylock
+from pylock._acquiring import waiting as waiting_room
+from pylock._file import layout
 from pylock._modes import ALL, rule_of
+from pylock._queue.tickets import Ticket
 
 CODES = [rule.code for rule in ALL]
 
@@ -130,6 +134,14 @@ def test_upgrade_counts_as_a_grant_for_the_fencing_token() -> None:
     with pylock.lock("x") as hold:
         before = hold.token
     with pylock.lock("x", "shared") as hold:
+        hold.convert("exclusive")
+        assert hold.token > before
+
+
+def test_token_of_a_conversion_is_greater_although_the_clock_is_set_back() -> None:
+    with pylock.lock("x") as hold:
+        before = hold.token
+    with replaced(layout, "now", lambda: before - 1_000_000), pylock.lock("x", "shared") as hold:
         hold.convert("exclusive")
         assert hold.token > before
 
@@ -270,3 +282,28 @@ def test_upgraders_never_have_it_together_with_anybody(executor: ThreadPoolExecu
     assert len(list(executor.map(add, range(4)))) == 4
     assert counter["value"] == 20
     until(lambda: not pylock.inspect("x").holders)
+
+
+def test_of_two_who_convert_the_later_is_told_though_it_looked_before_the_earlier_stood_in_the_queue(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who would wait for it comes later than it began: it rings the later one, which else would sleep on."""
+    first, second = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
+    entered = threading.Event()
+    with by_bells_alone() as sleepers:
+
+        def late(*arguments: Any) -> Ticket:
+            if not entered.is_set():
+                entered.set()
+                until(lambda: sleepers.asleep)
+            return Ticket(*arguments)
+
+        monkeypatch.setattr(waiting_room, "Ticket", late)
+        earlier = executor.submit(first.convert, "exclusive")
+        until(entered.is_set)
+        later = executor.submit(second.convert, "exclusive")
+        with pytest.raises(pylock.Deadlock):
+            later.result(5)
+        second.release()
+        earlier.result(5)
+        first.release()

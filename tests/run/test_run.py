@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import pty
 import re
-import select
 import shlex
 import shutil
 import signal
@@ -14,13 +11,12 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from command import PYLOCK, Start, environment, pylock
 from contender import ROOT, Contender, until, waiting
+from terminal import interactive_shell, on_terminal, read_until
 
 import pylock as library
 from pylock._file import header
@@ -517,44 +513,6 @@ def test_waiting_line_says_who_holds_and_where_we_stand(start: Start, contenders
     holder.release()
     status, output, errors = running.end()
     assert (status, output, errors) == (0, "", "")
-
-
-def on_terminal(words: list[str], **variables: str) -> tuple[int, int]:
-    """Start a command as a shell in a terminal does, in the foreground; return its pid and our end."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        try:
-            os.execve(words[0], words, environment(**variables))
-        finally:
-            os._exit(99)
-    return pid, terminal
-
-
-@contextmanager
-def interactive_shell() -> Iterator[int]:
-    """A shell with job control in a terminal, of which this is our end."""
-    pid, terminal = on_terminal(["/bin/bash", "--norc", "-i"], PS1="$ ", HISTFILE="/dev/null")
-    try:
-        read_until(terminal, "$ ")
-        yield terminal
-        os.write(terminal, b"exit\n")
-        os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
-
-
-def read_until(terminal: int, text: str) -> str:
-    seen = ""
-    deadline = time.monotonic() + 30
-    while text not in seen:
-        ready, _, _ = select.select([terminal], [], [], max(deadline - time.monotonic(), 0))
-        assert ready, f"{text!r} did not come, only {seen!r}"
-        try:
-            seen += os.read(terminal, 4096).decode()
-        except OSError as error:
-            assert error.errno == errno.EIO
-            raise AssertionError(f"{text!r} did not come, only {seen!r}") from None
-    return seen
 
 
 def test_waiting_line_on_a_narrow_terminal_tells_the_holder_too(contenders: type[Contender]) -> None:

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from contender import Contender, waiting
 from kernel import descriptors_of, failing_once, path_of, replaced
 
 import pylock
+from pylock._acquiring import steps
 
 LONGER_THAN_FRESH = 0.02
 """Seconds after which a descriptor that was kept is not used any more."""
@@ -444,3 +445,23 @@ def test_file_that_becomes_stale_while_it_is_waited_for_is_opened_anew() -> None
         with replaced(os, "pread", failing_once(os.pread, errno.ESTALE, lambda *_: True)):
             hold.release()
             waits.result(10).release()
+
+
+def test_file_that_was_replaced_while_it_was_waited_for_is_waited_for_anew(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, executor: ThreadPoolExecutor
+) -> None:
+    """A grant in the old file is none in the new one, where somebody holds and somebody waits."""
+    monkeypatch.setattr(steps, "LONG", 0.0)
+    old = pylock.lock("x", policy="fair").acquire()
+    waits = executor.submit(pylock.lock("x", policy="fair").acquire, 30)
+    waiting("x", 1)
+    (directory / "x.lock").rename(directory / "old")
+    new = pylock.lock("x", policy="fair").acquire()
+    others = executor.submit(pylock.lock("x", policy="fair").acquire, 30)
+    waiting("x", 1)
+    old.release()
+    waiting("x", 2)
+    assert not waits.done()
+    new.release()
+    for each in as_completed((others, waits), 20):
+        each.result().release()

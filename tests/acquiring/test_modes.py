@@ -67,6 +67,10 @@ def test_mode_is_accepted_as_enum_name_and_code(spelled: str, mode: str) -> None
     assert pylock.Mode(spelled) is pylock.Mode(mode)
 
 
+def test_modes_of_users_are_those_of_the_rules() -> None:
+    assert {mode.value: mode.code for mode in pylock.Mode} == {rule.name: rule.code for rule in modes.ALL}
+
+
 def test_shared_is_protected_read() -> None:
     assert pylock.Mode.SHARED is pylock.Mode.PROTECTED_READ
     assert len(pylock.Mode) == 6

@@ -45,6 +45,22 @@ def test_tasks_of_one_loop_exclude_each_other() -> None:
     run(main())
 
 
+def test_wait_leaves_nothing_that_the_loop_listens_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        loop, watched = asyncio.get_running_loop(), set()
+        listen = loop.add_reader
+        monkeypatch.setattr(loop, "add_reader", lambda fd, *call: watched.add(fd) or listen(fd, *call))
+        hold = pylock.lock("x").acquire()
+        waiter = asyncio.create_task(pylock.lock("x").acquire_async())
+        await queued("x", 1)
+        hold.release()
+        (await waiter).release()
+        assert watched
+        assert not any(map(loop.remove_reader, watched))
+
+    run(main())
+
+
 def test_waiting_task_lets_the_loop_go_on(contenders: type[Contender]) -> None:
     other = contenders()
     other.acquire("x")

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from contender import Contender, until, waiting
+from kernel import replaced
 
 import pylock
 from pylock._acquiring import attempt
 from pylock._acquiring import waiting as waiting_room
+from pylock._file import layout
 
 SOLE = ["EX", "PW"]
 EVERY_MODE = ["NL", "CR", "CW", "PR", "PW", "EX"]
@@ -109,6 +111,24 @@ def test_tokens_grow_with_every_sole_grant() -> None:
     with pylock.lock("x", "shared") as hold:
         assert hold.token == tokens[-1], "a shared hold has the token of the last sole one"
     assert tokens == sorted(set(tokens))
+
+
+@pytest.mark.parametrize("step", [0, -1_000_000, 1_000_000])
+def test_tokens_grow_whatever_the_clock_does(step: int) -> None:
+    """It stands, it is set back, it goes on: by the clock they grow also over a grant that left no record."""
+    clock = layout.now()
+
+    def now() -> int:
+        nonlocal clock
+        clock += step
+        return clock
+
+    before = 0
+    with replaced(layout, "now", now):
+        for mode in ("EX", "EX", "PW", "EX"):
+            with pylock.lock("x", mode) as hold:
+                assert hold.token > before + max(step // 2, 0), "one without a record had the clock's"
+                before = hold.token
 
 
 def test_token_goes_on_growing_over_a_removed_file(directory: Any) -> None:

@@ -260,7 +260,9 @@ def test_higher_priority_goes_first(name: str, executor: ThreadPoolExecutor) -> 
     holder.release()
     for waiter in waiters:
         waiter.result(10)
-    assert order == [7, 0, -5]
+    assert order[0] == 7
+    if len(make().parts) == 1:  # who lacks several for a moment, as the first lets go, yields to those behind
+        assert order == [7, 0, -5]
 
 
 # Blocks

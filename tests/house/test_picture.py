@@ -17,8 +17,8 @@ from drawing import architecture, capture, plots, protocol
 from drawing.gallery import GALLERY
 from drawing.svg import PICTURES
 from drawing.terminal import Terminal
-from test_architecture import ORDER, UPWARDS
-from test_docs import PAGES
+from pages import PAGES
+from rules import ORDER, UPWARDS
 
 import pylock
 

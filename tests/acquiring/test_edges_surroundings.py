@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from command import environment
+from contender import Contender
 from kernel import replaced, within
 
 import pylock
@@ -81,6 +82,22 @@ def test_command_that_gevent_starts_keeps_the_lock_if_the_program_is_killed() ->
         assert pylock.lock("x").locked()
     finally:
         os.kill(command, 9)
+
+
+@pytest.mark.parametrize("patch", ["gevent.monkey; gevent.monkey.patch_all()", "eventlet; eventlet.monkey_patch()"])
+def test_program_may_be_patched_after_pylock_was_imported(patch: str, contenders: type[Contender]) -> None:
+    """As by gunicorn, if it loads the application before its workers."""
+    skip_without(patch.partition(".")[0].partition(";")[0])
+    contenders().acquire("x")
+    program = f"""
+        import pylock
+        import {patch}
+        try:
+            pylock.lock("x").acquire(0.05)
+        except pylock.LockTimeout:
+            print("in time")
+    """
+    assert python(program) == "in time\n"
 
 
 def test_wait_goes_on_without_poll_which_eventlet_takes_away() -> None:
@@ -305,7 +322,7 @@ def test_freezegun_does_not_touch_pylock_with_one_line() -> None:
     pytest.importorskip("freezegun")
     cure = 'freezegun.configure(extend_ignore_list=["pylock"])'
     assert python(FROZEN.format(cure=cure)) == "in time True\nTrue\n"
-    assert cure in (Path(__file__).parent.parent / "docs" / "reference" / "python.md").read_text()
+    assert cure in (Path(__file__).parents[2] / "docs" / "reference" / "python.md").read_text()
 
 
 # A directory that changes
@@ -468,7 +485,7 @@ def test_child_has_nothing_of_what_its_parent_listens_to() -> None:
     program = WAITS + "if not os.fork():\n print(len(ends()), flush=True)\n os._exit(0)\nos.wait()\nos.kill(pid, 9)"
     read, write = os.pipe()
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(), stdin=read, capture_output=True, text=True,
+        [sys.executable, "-W", "ignore", "-c", program], env=environment(), stdin=read, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     os.close(read)

@@ -28,6 +28,13 @@ from kernel import (
 )
 
 import pylock
+from pylock._acquiring import waiting as waiting_room
+from pylock._acquiring.waiting import _Wait, wait
+from pylock._file.descriptors import drop
+from pylock._file.lockfile import open_file
+from pylock._modes import SHARED
+from pylock._queue import bells
+from pylock._queue.tickets import Ticket, is_yielding, seat_to_ring
 
 LANE = {"exclusive": 0, "protected_write": 0, "shared": 1, "concurrent_read": 1}
 
@@ -81,6 +88,126 @@ def test_who_gathers_units_and_loses_one_to_another_keeps_none(directory: Path, 
         assert gathers
         assert not is_locked(directory / "x.lock", UNITS), "it sits on one unit while it waits for the other"
     waiter.result(10).release()
+
+
+def test_who_gathers_units_leaves_the_gate_to_others(directory: Path) -> None:
+    pylock.define("x", capacity=3)
+    with strange_program(directory / "x.lock") as other:
+        lock_bytes(other, UNITS + 1, 1)
+        with pylock.lock("x", "shared", weight=2):
+            assert is_locked(directory / "x.lock", UNITS + 2)
+            assert not is_locked(directory / "x.lock", GATE)
+
+
+# Turns
+
+
+def places(name: str, lanes: str) -> tuple[list[Ticket], int]:
+    """Tickets of as many waiters, one after the other, E in the exclusive lane; and a descriptor of one more holder."""
+    request = pylock.lock(name).request
+    fds = [open_file(request.path, request.directory) for _ in range(len(lanes) + 1)]
+    tickets = [Ticket(fd, "ES".index(lane), 0, seat) for seat, (lane, fd) in enumerate(zip(lanes, fds, strict=False))]
+    return tickets, fds[-1]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "fair", "is_held", "turns"),
+    [
+        ("SES", False, False, "yes no no"),
+        ("SES", True, False, "yes no no"),
+        ("ESS", False, False, "yes no no"),
+        ("ESS", True, False, "yes no no"),
+        ("ESS", False, True, "yes yes no"),
+        ("ESS", True, True, "yes no no"),
+        ("SEE", False, True, "yes no no"),
+        ("EES", False, True, "yes no yes"),
+    ],
+)  # fmt: skip
+def test_turns_are_by_arrival_and_policy(lanes: str, fair: bool, is_held: bool, turns: str) -> None:
+    tickets, holder = places("x", lanes)
+    if is_held:
+        lock_bytes(holder, UNITS, 1)
+    assert ["yes" if ticket.is_first(fair) else "no" for ticket in tickets] == turns.split()
+    for fd in (*(ticket.fd for ticket in tickets), holder):
+        drop(fd)
+
+
+def test_who_comes_later_stands_behind_also_while_the_clock_stands() -> None:
+    """More than a thousand may come in a second."""
+    with replaced(time, "time_ns", lambda: 1_795_339_567_515_396_000):
+        tickets, last = places("x", "ESSEESESEESSSESE")
+    arrivals = [ticket.number >> 14 for ticket in tickets]
+    assert arrivals == sorted(set(arrivals))
+    for fd in (*(ticket.fd for ticket in tickets), last):
+        drop(fd)
+
+
+def test_who_steps_out_of_the_queue_and_back_insists_and_yields_anew(directory: Path) -> None:
+    tickets, behind = places("x", "E")
+    ticket = tickets[0]
+    ticket.yield_place()
+    ticket.step_out()
+    ticket.step_in()
+    ticket.insist()
+    assert is_locked(directory / "x.lock", PENDING)
+    ticket.step_out()
+    ticket.step_in()
+    ticket.insist()
+    assert is_locked(directory / "x.lock", PENDING)
+    ticket.yield_place()
+    assert is_yielding(behind, 0)
+    for fd in (ticket.fd, behind):
+        drop(fd)
+
+
+def test_who_yields_insists_no_more(directory: Path) -> None:
+    [ticket], behind = places("x", "S")
+    ticket.insist()
+    assert is_locked(directory / "x.lock", PENDING + 1)
+    ticket.yield_place()
+    assert not is_locked(directory / "x.lock", PENDING + 1)
+    assert is_yielding(behind, 0)
+    for fd in (ticket.fd, behind):
+        drop(fd)
+
+
+def test_under_fair_who_shares_is_rung_past_one_who_yields() -> None:
+    tickets, holder = places("x", "ES")
+    lock_bytes(holder, UNITS, 1)
+    assert seat_to_ring(holder, True, SHARED) is None
+    tickets[0].yield_place()
+    assert seat_to_ring(holder, True, SHARED) == 1
+    for fd in (*(ticket.fd for ticket in tickets), holder):
+        drop(fd)
+
+
+@pytest.mark.parametrize("lanes", ["ES", "SE"])
+def test_of_both_lanes_the_one_who_came_first_is_rung(lanes: str) -> None:
+    tickets, last = places("x", lanes)
+    assert seat_to_ring(last, False, None) == 0
+    for fd in (*(ticket.fd for ticket in tickets), last):
+        drop(fd)
+
+
+def test_who_gives_up_is_out_of_the_queue_before_the_next_is_rung(directory: Path, contenders: type[Contender]) -> None:
+    """Else that one would look, find it still before itself, and sleep on."""
+    request = pylock.lock("x", policy="fair").request
+    behind, fd, ring = contenders(), open_file(request.path, request.directory), bells.ring
+    seen: list[int | None] = []
+
+    def watched_ring(path: str, seat: int, private: bool = False) -> None:
+        seen.extend(waiter.pid for waiter in pylock.inspect("x").waiters)
+        ring(path, seat, private)
+
+    with pylock.lock("x", "shared", policy="fair"):
+        first = wait(fd, request, None)
+        next(first)
+        behind.start_acquiring("x", "shared", policy="fair")
+        with replaced(bells, "ring", watched_ring):
+            first.close()
+        assert seen == [behind.pid]
+        granted(behind)
+    drop(fd)
 
 
 # Insisting
@@ -203,6 +330,19 @@ def test_who_may_not_give_a_bell_the_mode_of_its_directory_waits_all_the_same(
     assert os.listdir(directory) == ["x.lock"]
 
 
+def test_bell_that_was_rung_in_vain_is_silent_again(directory: Path, executor: ThreadPoolExecutor) -> None:
+    """Who does not take note would be taken for stopped, and be passed; and would look without a pause."""
+    hold = pylock.lock("x").acquire()
+    waiter = executor.submit(pylock.lock("x").acquire, 30)
+    waiting("x", 1)
+    [path] = directory.glob("x.lock.*")
+    seat = int(path.suffix[1:])
+    bells.ring(str(directory / "x.lock"), seat)
+    until(lambda: not bells.is_unheard(str(directory / "x.lock"), seat))
+    hold.release()
+    waiter.result(10).release()
+
+
 # Safety looks
 
 
@@ -240,3 +380,21 @@ def test_stopped_first_waiter_is_passed_soon(contenders: type[Contender]) -> Non
         if waits[-1] < 1.5:
             break
     assert min(waits) < 1.5
+
+
+def test_holder_that_dies_before_it_is_listened_to_is_noticed_all_the_same(
+    contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells of an end before the first listening; so who begins to listen looks once more."""
+    holder, find_holders = contenders(), _Wait._holders
+    assert holder.acquire("x")
+
+    def too_late(self: _Wait) -> list[Any]:
+        holder.kill()
+        return find_holders(self)
+
+    monkeypatch.setattr(_Wait, "_holders", too_late)
+    monkeypatch.setattr(waiting_room, "WATCHED", 60.0)
+    hold = pylock.lock("x", timeout=20).acquire()  # when time is up it looks for a last time
+    hold.release()
+    assert hold.waited < 10

@@ -194,6 +194,25 @@ def test_closing_one_takes_back_what_was_collected(
     job.result(10).release()
 
 
+def test_what_was_collected_and_granted_may_be_released_by_anybody(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So to wait for it is no deadlock, also not for who has collected it."""
+
+    def collect_and_ask_again() -> None:
+        holds = all_of("ab").acquire(30)
+        with pytest.raises(pylock.LockTimeout):
+            pylock.lock("a").acquire(0.01)
+        holds.release()
+
+    monkeypatch.setattr(together, "ROUNDS", 0)
+    holder = pylock.lock("b").acquire()
+    job = executor.submit(collect_and_ask_again)
+    until(lambda: pylock.inspect("a").holders)
+    holder.release()
+    job.result(10)
+
+
 @pytest.mark.parametrize("transactional", [True, False])
 def test_a_try_in_vain_loses_no_number(executor: ThreadPoolExecutor, transactional: bool) -> None:
     """Two sequences: where the second is not to be had the number of the first goes back."""

@@ -16,7 +16,7 @@ import pytest
 from command import PYLOCK, Running, environment
 from command import pylock as run_pylock
 from contender import until, waiting
-from test_run import interactive_shell, read_until
+from terminal import interactive_shell, read_until
 
 import pylock
 
