@@ -329,7 +329,7 @@ class Lock(Asking[HoldT_co]):
 
     def locked(self) -> bool:
         """Whether anybody, in this process or another, holds the lock in a mode other than null."""
-        with Look(self.request.path, self.request.directory.remote) as fd:
+        with Look(self.request.path, self.request.directory) as fd:
             return fd >= 0 and not is_free(fd, ANY_HOLDER) and not is_being_removed(fd)
 
     def _arguments(self) -> tuple[object, ...]:

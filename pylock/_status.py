@@ -382,14 +382,14 @@ def describe(error: BadLockFile | OSError, path: str) -> Unusable:
 def _is_ours(path: str) -> bool:
     """Whether the file begins as a lock file does."""
     try:
-        with Look(path, False) as fd:
+        with Look(path, None) as fd:
             return fd >= 0 and read_head(fd).startswith(b'{"pylock"')
     except (BadLockFile, OSError):
         return False
 
 
 def _look(path: str, where: Directory, name: str | None) -> LockStatus | None:
-    with Look(path, where.remote) as fd:
+    with Look(path, where) as fd:
         if fd < 0:
             return None
         try:

@@ -38,6 +38,7 @@ def take_for_remote(directory: str, patch: Callable[[Any, str, Any], object] = s
 
     patch(builtins, "open", open_)
     patch(os, "major", lambda device: 0)  # that of file systems without a disk
+    patch(os, "O_DIRECT", 0)  # which needs alignment on this one
 
 
 class Host:

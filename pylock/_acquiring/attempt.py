@@ -1,7 +1,8 @@
 """One try for a lock, without waiting: take the bytes, read what the file says, write who holds.
 
 The order is the point. The header is read *after* the bytes are locked, so whoever changes the definition
-sees every holder that did not see the change, and on NFS the read is fresh (the lock empties the page cache).
+sees every holder that did not see the change, and on NFS the read is fresh: the lock empties the page cache, and what
+a delegation may keep there is not read from it (`directories.Directory`).
 
 All modes but shared take one range of bytes. A shared holder takes units of the capacity, as many as its weight.
 """

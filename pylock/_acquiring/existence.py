@@ -33,7 +33,7 @@ _LOOK = 0.1
 
 
 def exists(request: Request) -> bool:
-    with Look(request.path, request.directory.remote) as fd:
+    with Look(request.path, request.directory) as fd:
         return fd >= 0 and not is_being_removed(fd) and not _is_over(fd, request)
 
 

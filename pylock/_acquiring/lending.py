@@ -6,6 +6,7 @@ killed. Only the try goes through the lent one. The kernel keeps the lock for as
 
 from __future__ import annotations
 
+import os
 from errno import EBADF
 
 from .._errors import LockError, NotHeld
@@ -40,6 +41,8 @@ class Lent:
             )
         learn(fd, request)  # so that nothing has to be agreed upon under the gate, which the lender could keep
         try:
+            if request.directory.remote:  # its owner opened it as any file, so that it reads what this host has cached
+                os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
             return self._attempt(self._fd, request, None)
         except BaseException as error:
             let_go(self._fd)

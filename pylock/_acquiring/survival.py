@@ -20,7 +20,7 @@ def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:
         why = _server_disagrees(fd)
         if why:
             return why
-    with Look(request.path, request.directory.remote) as probe:  # which makes the attributes fresh on NFS
+    with Look(request.path, request.directory) as probe:  # which makes the attributes fresh on NFS
         if probe < 0 or not is_at(fd, request.path):
             return "its file was removed or replaced"
         locks = [piece_lock(*piece) for piece in pieces or ()]

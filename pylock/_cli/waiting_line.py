@@ -72,7 +72,7 @@ class WaitingLine:
         return next((look for look in queued if look[4] or _blocking(*look[:2])), (queued or looks[-1:])[0])
 
     def _look_at(self, request: Request) -> _Look:
-        with Look(request.path, request.directory.remote) as fd:
+        with Look(request.path, request.directory) as fd:
             holders, waiters = take_census(fd, request.slots_start) if fd >= 0 else ((), ())
             is_closed = request.terms.limit == 0
             closed = f"closed {closing(fd, request.slots_start) or ''}".rstrip() if is_closed and fd >= 0 else ""

@@ -188,7 +188,7 @@ def _names_with_bells(path: str) -> set[str]:
 
 
 def _waiters_of(path: str, directory: Directory) -> list[_Waiter]:
-    with Look(path, directory.remote) as fd:
+    with Look(path, directory) as fd:
         head, definition = look_at_header(fd, None, path) if fd >= 0 else (b"", None)
         if definition is None:
             return []

@@ -46,7 +46,7 @@ def _held_through(fd: int, path: str) -> list[Holder]:
         return []
     # Without a header it is a plain lock, without a record that could be read either.
     start = slots_start(str((parse_line(head) or {}).get("name")), definition.kind if definition else LOCK)
-    with Look(path, False) as probe:
+    with Look(path, None) as probe:
         everybody = take_census(probe, start)[0] if probe >= 0 else ()
     others = take_census(fd, start)[0]
     return [holder for holder in everybody if holder not in others]

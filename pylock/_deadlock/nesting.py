@@ -93,7 +93,7 @@ def capacity_of(request: Request) -> int:
     """The capacity that the lock has, or would have by this request."""
     definition = None
     try:
-        with Look(request.path, request.directory.remote) as fd:
+        with Look(request.path, request.directory) as fd:
             if fd >= 0:
                 definition = look_at_header(fd, request.name, request.path)[1]
     except Gone:
@@ -108,7 +108,7 @@ def _still_holds(outer: OuterHold, request: Request) -> bool:
     with process.loading:
         from .._status import take_census
 
-    with Look(request.path, request.directory.remote) as fd:
+    with Look(request.path, request.directory) as fd:
         holders = take_census(fd, request.slots_start)[0] if fd >= 0 else ()
     return is_among(outer, holders)
 

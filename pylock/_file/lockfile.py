@@ -33,7 +33,7 @@ def open_file(path: str, directory: Directory) -> int:
     (proc_sys_fs(5), protected_regular). Raises OSError, BadLockFile.
     """
     try:
-        return open_noted(path, _OPEN)
+        return open_noted(path, _OPEN | directory.open_flags)
     except OSError as error:
         return _open_after(error, path, directory)
 
@@ -48,7 +48,7 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
         else:
             break
         try:
-            return open_noted(path, _OPEN)
+            return open_noted(path, _OPEN | directory.open_flags)
         except OSError as another:
             error = another
     raise explained(error, path)
@@ -97,11 +97,13 @@ class Look:
     Gives the descriptor, -1 if there is no such file. An OSError of the block comes out with the path.
     """
 
-    __slots__ = ("_fd", "_path", "_remote")
+    __slots__ = ("_fd", "_flags", "_path", "_remote")
 
-    def __init__(self, path: str, remote: bool) -> None:
+    def __init__(self, path: str, directory: Directory | None) -> None:
+        """Without a directory what this host knows of the file is enough: no file server is asked."""
         self._path = path
-        self._remote = remote
+        self._remote = directory is not None and directory.remote
+        self._flags = _LOOK if directory is None else _LOOK | directory.open_flags
         self._fd = -1
 
     def __enter__(self) -> int:
@@ -117,13 +119,13 @@ class Look:
 
     def _open(self) -> int:
         try:
-            return open_noted(self._path, _LOOK)
+            return open_noted(self._path, self._flags)
         except FileNotFoundError:
             # An NFS client remembers for half a minute that a file was absent; a listing asks the server.
             directory, name = os.path.split(self._path)
             if not self._remote or name not in os.listdir(directory):
                 raise
-            return open_noted(self._path, _LOOK)
+            return open_noted(self._path, self._flags)
 
     def _make_fresh(self) -> None:
         """Make the next read come from the file server, as any lock of the file does."""

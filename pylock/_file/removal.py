@@ -48,7 +48,7 @@ def finish_removal(path: str) -> bool:
 
 def is_wrongly_marked(path: str) -> bool:
     """Whether the file is marked as removed, and yet nobody is removing it; if that lasts, it is damaged."""
-    with Look(path, False) as fd:
+    with Look(path, None) as fd:
         return fd >= 0 and read_head(fd).startswith(REMOVED) and not is_being_removed(fd)
 
 
@@ -107,7 +107,7 @@ def _unlink(fd: int, path: str, head: bytes) -> bool:
 
 def _would_remove(path: str) -> bool:
     try:
-        with Look(path, False) as fd:
+        with Look(path, None) as fd:
             return fd >= 0 and _is_idle(fd, path)
     except (OSError, BadLockFile):
         return False

@@ -6,6 +6,7 @@ The hosts are those of ``remote.Host``, which remember what they have read for e
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import stat
@@ -117,6 +118,33 @@ def test_file_that_is_made_on_another_host_meanwhile_is_found(remote: Path) -> N
     with replaced(os, "open", open_):
         pylock.lock("x").acquire_nowait().release()
     assert not absent
+
+
+def test_lock_files_on_nfs_4_are_read_past_the_cache(remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client with a delegation believes what it has cached, even after it locked; tests/nfs has it for real."""
+    monkeypatch.setattr(os, "O_DIRECT", os.O_NOATIME)  # a flag that needs no alignment on this file system
+    real, used = os.open, []
+
+    def open_(path: str, flags: int, *mode: int) -> int:
+        if str(path).endswith(".lock") and not flags & os.O_CREAT:
+            used.append(bool(flags & os.O_NOATIME))
+        return real(path, flags, *mode)
+
+    with replaced(os, "open", open_):
+        pylock.define("x", capacity=2)
+        hold = pylock.lock("x", "shared").acquire()
+        hold.check()
+        pylock.inspect("x")
+        with pytest.raises(pylock.LockTimeout):
+            pylock.lock("x", timeout=0.01).acquire()
+        hold.release()
+    assert len(used) >= 5
+    assert all(used)
+
+
+def test_lock_files_on_a_disk_are_read_from_the_cache(directory: Path) -> None:
+    with pylock.lock("x") as hold:
+        assert not fcntl.fcntl(hold.fileno(), fcntl.F_GETFL) & os.O_DIRECT
 
 
 # What is written

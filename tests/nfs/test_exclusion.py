@@ -84,6 +84,15 @@ def test_closed_lock_is_closed_on_both_hosts_and_holders_stay(on_a: New, a: Cont
     b.ask("attempt", name="x", mode="shared")
 
 
+def test_other_host_reads_what_is_said_though_it_has_the_file_open(on_a: New, a: Contender, b: Contender) -> None:
+    """With some of these opens the server delegates the file, and then the client believes what it has cached."""
+    holder = on_a()
+    for place in range(10):
+        holder.ask("acquire", name=f"x{place}", mode="shared")
+        b.ask("define", name=f"x{place}", capacity=0)
+        assert a.refusal("attempt", name=f"x{place}", mode="shared") == "WouldBlock"
+
+
 def test_lock_that_one_host_opens_again_is_had_by_who_waits_on_the_other(a: Contender, b: Contender) -> None:
     a.ask("define", name="x", capacity=0)
     b.tell("acquire", name="x")

@@ -16,8 +16,8 @@ Counts = dict[str, int]
 
 MOST_FOR_ONE = 20
 """Requests of a take and a release that nobody is in the way of."""
-MOST_PER_SECOND = 120
-"""Requests of all who wait, of four on two hosts."""
+MOST_PER_WAITER = 40
+"""Requests a second, also of the first, who looks most often; as in `benchmarks.hosts`."""
 KEEPING = {"SEQUENCE", "RENEW", "NULL"}
 """What a client asks by itself, to be taken for alive."""
 
@@ -69,4 +69,4 @@ def test_who_waits_asks_little(on_a: New, on_b: New, figure: Figure) -> None:
         asked = more(before, counted(holder, watcher))
         rate = sum(asked.values()) / seconds
         figure(f"{place} waiting: {rate:.0f} requests/s ({words(asked, seconds)})")
-        assert rate <= MOST_PER_SECOND
+        assert rate <= MOST_PER_WAITER * place

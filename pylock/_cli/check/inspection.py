@@ -144,7 +144,7 @@ def _damage(path: str) -> str:
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return f"{path} is not a regular file"
     try:
-        with Look(path, remote=False) as fd:
+        with Look(path, None) as fd:
             if fd >= 0:
                 look_at_header(fd, None, path)
     except BadLockFile as error:
