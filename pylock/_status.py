@@ -87,7 +87,8 @@ class Contender:
     @property
     def shown_pid(self) -> int | None:
         """That of `present`; if nobody is, what the record says."""
-        return self.present[0] if self.present else self.pid
+        present = self.present
+        return present[0] if present else self.pid
 
     @property
     def was_here(self) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._request import Grant, Request
 
 _REOPENINGS = 100
+"""How often a lock file is opened anew, because it is stale, before that is an error."""
 
 
 class Claim(Insider):
@@ -40,7 +41,10 @@ class Claim(Insider):
         ``entered_by`` is not None only while a with block has it
     """
 
-    __slots__ = ("fresh_until", "grant", "mark", "waited")
+    __slots__ = ("fresh_until", "grant", "mark", "told_at", "waited")
+
+    told_at: float
+    """See `events`; set only where somebody listens."""
 
     def __init__(self, request: Request) -> None:
         self.fd: int = -1

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         @property
         def grant(self) -> Grant | None: ...
 
+        told_at: float
+        """When its grant was told, on the monotonic clock; not there if it was not."""
+
     class OneOrMore(Protocol):
         """A `Claim` or `Claims`."""
 
@@ -65,8 +68,6 @@ class Event:
 
 listeners: list[Callable[[Event], object]] = []
 """Those who are told. Whoever tells looks first whether there are any."""
-_granted: dict[int, float] = {}
-"""When the claims were granted whose grant was told, by their id."""
 
 
 def on_event(listener: Callable[[Event], object]) -> Callable[[], None]:
@@ -101,15 +102,15 @@ def log_event(event: Event) -> None:
 
 def tell_granted(claims: OneOrMore) -> None:
     for claim in claims.claims:
-        _granted[id(claim)] = monotonic()
+        claim.told_at = monotonic()
         tell("granted", claim, claims.waited)
 
 
 def tell_released(claim: One) -> None:
     """Tell it of one whose grant was told."""
-    begun = _granted.pop(id(claim), None)
-    if begun is not None:
-        tell("released", claim, monotonic() - begun)
+    told_at = getattr(claim, "told_at", None)
+    if told_at is not None:
+        tell("released", claim, monotonic() - told_at)
 
 
 def tell_refused(claims: OneOrMore, error: BaseException) -> None:

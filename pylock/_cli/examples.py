@@ -40,10 +40,7 @@ EXAMPLES: dict[str, dict[str, tuple[Example, ...]]] = {
             ("pylock run --ignore-signal TERM deploy -- ./deploy", "hold on while it cleans up after a kill"),
             ("pylock run --new-group --wait-for tree batch -- ./batch.sh", "and all that it started"),
             ("pylock run --start-ignoring PIPE export -- ./export.sh", "as systemd starts services"),
-            (
-                "pylock run --on-lost warn nightly -- ./report.sh",
-                "though the file server gave it away",
-            ),
+            ("pylock run --on-lost warn nightly -- ./report.sh", "though the file server gave it away"),
             ("pylock run --limit 2h --grace 30s nightly -- ./report.sh", "two hours at most, from its start on"),
             ("pylock run --exec db -- postgres -D /data", "nothing of pylock stays in memory"),
             ("pylock run --idle-lifespan 60 service -- ./serve", "there a minute longer, for --create no"),

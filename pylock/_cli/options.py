@@ -176,7 +176,8 @@ def whole(text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number") from None
 
 
-END, WARN, IGNORE = ON_LOST = ("term", "warn", "ignore")
+END, _, IGNORE = ON_LOST = ("term", "warn", "ignore")
+"""What becomes of a command whose lock is lost."""
 _, PROGRAM, NOTHING = SHOWN = ("line", "program", "nothing")
 """What others may see of a command: its words, its program's name, or nothing."""
 

@@ -174,14 +174,16 @@ class _Run:
         )
         if self._settings.exec:
             self._become_command(claims, environment)
+        watch = self._loss_watch(claims, supervisor)
         supervisor.block_signals()
         begun = monotonic()
-        status, watch = -1, None
+        status = -1
         try:
             supervisor.start(self._program, self._command, environment, [single.fd for single in claims], self._closed)
             self._change_records(claims, show_child, supervisor.child)
             self._pass_bells(claims)
-            watch = self._watch_for_loss(claims, supervisor)
+            if watch is not None and not watch.begin():
+                complain("cannot start a thread, so that nobody looks whether the lock is lost: too many processes")
             status = supervisor.wait(nesting.mark(), self._announce_descendants)
         finally:
             if watch is not None:
@@ -196,7 +198,8 @@ class _Run:
         is_remote = any(request.directory.remote for request in self._requests)
         return self._settings.on_lost or (END if is_remote else IGNORE)
 
-    def _watch_for_loss(self, claims: tuple[Claim, ...], supervisor: Supervisor) -> LossWatch | None:
+    def _loss_watch(self, claims: tuple[Claim, ...], supervisor: Supervisor) -> LossWatch | None:
+        """What looks after the locks, complete: from the start of the command on nothing may fail."""
         reaction = self._on_lost()
         if reaction == IGNORE:
             return None

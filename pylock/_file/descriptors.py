@@ -28,8 +28,6 @@ _opened: dict[int, bool] = {}
 _kept: set[int] = set()
 """Those that a forked child is to keep, because their holds go with it."""
 
-_when_reused: list[Callable[[int], object]] = []
-
 _opening = RLock()
 """Held while a descriptor is opened and noted, or closed and forgotten, so that no fork falls between."""
 
@@ -42,16 +40,18 @@ def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
 def noted(mark: bool, open_it: Callable[..., int], *arguments: object) -> int:
     """Note what a function in C opens; neither a fork nor a signal handler that raises can come between.
 
-    ``mark``: it is a lock file, and gets the mark.
+    ``mark``: it is a lock file, and gets the mark. It never gets a number that somebody here still takes for his own,
+    as the program has closed that behind our back: who lets go by it would let go of this.
     """
     fresh: list[int] = []
     try:
         with _opening:
             fresh.extend(map(open_it, *zip(arguments)))  # stored before any Python code can run
-            if fresh[0] in _opened:  # the program has closed it behind our back
-                for forget in _when_reused:
-                    forget(fresh[0])
-            _opened[fresh[0]] = False
+            while fresh[-1] in _opened:
+                fresh.extend(map(os.dup, fresh[-1:]))
+            _opened[fresh[-1]] = False
+            while len(fresh) > 1:
+                os.close(fresh.pop(0))
             if mark:
                 lseek(fresh[0], _MARK, SEEK_SET)
                 _opened[fresh[0]] = True
@@ -61,11 +61,6 @@ def noted(mark: bool, open_it: Callable[..., int], *arguments: object) -> int:
             _opened.setdefault(fd, False)
             close(fd)
         raise
-
-
-def when_reused(forget: Callable[[int], object]) -> None:
-    """Have the function called with each number that stands for something else now, as the program had closed it."""
-    _when_reused.append(forget)
 
 
 def give_mode(fd: int, mode: int) -> None:

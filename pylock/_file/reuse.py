@@ -11,7 +11,7 @@ from __future__ import annotations
 from time import monotonic
 
 from .._process import forget_in_child
-from .descriptors import close, when_reused
+from .descriptors import close
 from .lockfile import open_file
 
 TYPE_CHECKING = False
@@ -82,12 +82,3 @@ def _close_stale() -> bool:
         if now >= fresh_until and (stale := _idle.pop(path, None)):
             close(stale[0])
     return len(_idle) < _MOST_IDLE
-
-
-def _forget(fd: int) -> None:
-    for path, kept in list(_idle.items()):
-        if kept[0] == fd:
-            _idle.pop(path, None)
-
-
-when_reused(_forget)

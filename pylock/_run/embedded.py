@@ -83,13 +83,14 @@ def run(
     _check_wait_for(wait_for)
     _refuse_lost_status()
     environment = dict(os.environ if env is None else env)
-    program = _program(command[0], environment.get("PATH"))
+    options: dict[str, Any] = {
+        "args": list(command), "executable": _program(command[0], environment.get("PATH")), "cwd": cwd,
+        "stdin": stdin, "stdout": stdout, "stderr": stderr,
+    }  # fmt: skip
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
     seconds = checked_timeout(timeout)
     claims = wanted.new_claim()
-    for claim in claims.claims:
-        claim.request.expect_child()
     refusal = _wait(claims, seconds)
     if refusal is not None:
         return Outcome(None, None, refusal.waited, False)
@@ -97,19 +98,21 @@ def run(
     status: int | None = None
     try:
         environment |= {_COOKIE: cookie} | variables(claims, wanted.spoken_of(claims))
-        options = {
-            "args": list(command), "executable": program, "env": environment, "cwd": cwd, "stdin": stdin,
-            "stdout": stdout, "stderr": stderr, "pass_fds": [claim.fd for claim in claims.claims],
-        }  # fmt: skip
+        options |= {"env": environment, "pass_fds": [claim.fd for claim in claims.claims]}
         family = _Family(cookie)
         with _Relay(ignored, new_group, family) as relay:  # before the start, so that no signal falls between
             status = _supervise(relay, claims, options, new_group, family if wait_for == "tree" else None)
     finally:
         claims.release(failed=status != 0)
     relay.raise_interruption()
+    return _outcome(status, claims.waited)
+
+
+def _outcome(status: int | None, waited: float) -> Outcome:
+    """What a return code of Popen means; None is one that is not known."""
     if status is not None and status < 0:
-        return Outcome(None, -status, claims.waited, True)
-    return Outcome(status, None, claims.waited, True)
+        return Outcome(None, -status, waited, True)
+    return Outcome(status, None, waited, True)
 
 
 def _check_wait_for(what: str) -> None:
@@ -121,6 +124,8 @@ def _check_wait_for(what: str) -> None:
 
 def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
     """Wait for all of them; return the error of a wait in vain. After an error none is held."""
+    for claim in claims.claims:
+        claim.request.expect_child()
     try:
         drive(claims.steps(seconds, False))
         if listeners:

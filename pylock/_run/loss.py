@@ -23,13 +23,20 @@ _SURE = 1.0
 
 
 class LossWatch:
-    """Looks after the claims from now on until `stop`, and calls ``tell`` once if one of them is lost."""
+    """Looks after the claims from `begin` to `stop`, and calls ``tell`` once if one of them is lost."""
 
     def __init__(self, claims: Sequence[Claim], tell: Callable[[Claim, str], None]) -> None:
         self._claims = claims
         self._tell = tell
         self._stopped = False
-        start_new_thread(self._look, ())
+
+    def begin(self) -> bool:
+        """Begin to look; False if no thread can be started."""
+        try:
+            start_new_thread(self._look, ())
+        except RuntimeError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Before the claims are released, whose descriptors may stand for something else then."""

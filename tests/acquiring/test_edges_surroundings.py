@@ -457,6 +457,29 @@ def test_number_that_pylock_has_again_for_another_lock_is_not_taken_for_the_firs
     assert set(second) <= set("[True, ]")
 
 
+@pytest.mark.parametrize("end", ["release()", "convert('shared')", "__exit__(None, None, None)", "check()"])
+def test_hold_whose_descriptor_the_program_closed_touches_no_other_lock(end: str) -> None:
+    """Its number would be that of the next lock file that is opened."""
+    program = f"""
+        import os, pylock
+        first = pylock.lock("x").acquire()
+        first.__enter__()
+        os.close(first.fileno())
+        second = pylock.lock("y").acquire()
+        for use in (lambda: first.{end}, first.release):
+            try:
+                use()
+            except (OSError, pylock.LockError):
+                pass
+        second.check()
+        try:
+            pylock.lock("y", "shared").acquire_nowait()
+        except pylock.WouldBlock:
+            print("held")
+    """
+    assert python(program) == "held\n"
+
+
 WAITS = """
 import os, threading, pylock
 pid = os.fork()

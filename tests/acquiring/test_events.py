@@ -179,7 +179,25 @@ def test_nothing_is_made_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -
         pylock.lock("x").acquire(0.01)
     hold.convert("shared")
     hold.release()
-    assert not events._granted
+
+
+def test_release_is_told_to_those_who_were_told_of_the_grant(told: list[pylock.Event]) -> None:
+    seen: list[pylock.Event] = []
+    with pylock.lock("x"):
+        kinds(told)
+        end = pylock.on_event(seen.append)
+    end()
+    assert [event.kind for event in seen] == kinds(told) == ["released"]
+
+
+def test_nothing_is_told_of_a_hold_from_before_somebody_listened() -> None:
+    seen: list[pylock.Event] = []
+    pylock.on_event(seen.append)()
+    hold = pylock.lock("x").acquire()
+    end = pylock.on_event(seen.append)
+    hold.release()
+    end()
+    assert seen == []
 
 
 # Examples

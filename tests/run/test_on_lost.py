@@ -138,6 +138,23 @@ def test_signals_reach_the_command_while_a_look_hangs(run: Run) -> None:
     assert not library.lock("x").locked()
 
 
+NO_THREAD = """
+def none(*words):
+    raise RuntimeError("can't start new thread")
+loss.start_new_thread = none
+"""
+
+
+def test_command_goes_on_and_the_lock_is_held_though_nobody_can_look(run: Run) -> None:
+    """Not even that ends anything: from the start of the command on only its end does."""
+    process = run("--on-lost=term", "x", "--", *SLEEPS, before=NO_THREAD)
+    assert process.stderr is not None
+    assert "cannot start a thread" in process.stderr.readline()
+    assert library.lock("x").locked()
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
+
+
 def test_limit_that_is_up_stays_so(run: Run) -> None:
     process = run("--on-lost=term", "--limit=0.1", "--grace=0.3", "x", "--", *STUBBORN)
     assert process.stderr is not None

@@ -289,8 +289,12 @@ def test_tree_is_waited_for_without_a_descriptor_to_look_at_it() -> None:
     """A look in vain is none that says that nobody is there."""
     program = """
 import os, resource, threading, time, pylock
-from pylock._run import embedded
-taken = []
+from pylock._run import descendants, embedded
+taken, looks = [], []
+def look_again(seconds):  # as there was no descriptor
+    looks.append(seconds)
+    time.sleep(seconds)
+descendants.sleep = look_again
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 def fill():
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
@@ -301,8 +305,7 @@ def fill():
 read, write = os.pipe()
 os.set_inheritable(read, True)
 def end():
-    while not taken: time.sleep(0.001)
-    time.sleep(0.1)
+    while len(looks) < 3: time.sleep(0.001)
     os.close(write)
     while taken: os.close(taken.pop())
 threading.Thread(target=end).start()
