@@ -140,7 +140,8 @@ def obey(holds: list[pylock.Hold]) -> None:
 
 def done(do: str, command: dict[str, Any], holds: list[pylock.Hold]) -> object:
     if do == "acquire":
-        holds.append(pylock.lock(**command).acquire())
+        kind = getattr(pylock, command.pop("kind", "lock"))
+        holds.append(kind(command.pop("name"), **command).acquire())
         return holds[-1].token
     if do == "try":
         holds.append(pylock.lock(**command).acquire_nowait())

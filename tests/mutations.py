@@ -468,6 +468,18 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/together.py",
+        "return self._sources.watch(processes, bells)",
+        "return False",
+        "acquiring/test_together.py::test_holder_that_is_killed_wakes_who_waits_for_several",
+    ),
+    Mutation(
+        "_acquiring/together.py",
+        "(self._passes or self.is_first())",
+        "self.is_first()",
+        "acquiring/test_together.py::test_who_waits_for_several_passes_a_stopped_waiter",
+    ),
+    Mutation(
+        "_acquiring/together.py",
         "part.ticket.step_in()",
         "pass",
         "acquiring/test_together.py::test_closing_one_takes_back_what_was_collected",

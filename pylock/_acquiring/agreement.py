@@ -7,7 +7,7 @@ import os
 from .._errors import BadLockFile, DefinitionMismatch, LockError
 from .._file.header import Definition, is_blank, put_header, read_head, read_header, write_header
 from .._file.layout import NO_ROOM
-from .._file.lockfile import leave_gate, take_gate
+from .._file.lockfile import leave_gate, refresh, take_gate
 from .._request import Request, Terms
 
 
@@ -19,6 +19,18 @@ def learn(fd: int, request: Request) -> Terms:
     terms = request.terms  # once, as another thread may learn something else meanwhile
     if os.pread(fd, request.header_size, 0) != terms.header:
         request.terms = terms = Terms(*_agree(fd, request))
+    return terms
+
+
+def learn_anew(fd: int, request: Request) -> Terms:
+    """As `learn`, for who waits: a closed lock is not tried, as to take it for a moment would look like holding it.
+
+    So no lock is taken that would make what is read fresh.
+    """
+    terms = learn(fd, request)
+    if not terms.limit and request.directory.remote:
+        refresh(fd)
+        terms = learn(fd, request)
     return terms
 
 

@@ -1,7 +1,7 @@
 """Waiting for several locks at once, holding none: in the queue of each, until all are to be had together.
 
-It stands in each queue with seat, ticket and bell, and sleeps on all bells. Whenever one rings, and now and then for
-what no bell tells, it looks at all locks:
+It stands in each queue with seat, ticket and bell, and sleeps on all bells, and on the ends of those who keep it out
+of a lock. Whenever one of these wakes it, and now and then for what nothing tells, it looks at all locks:
 
     none is lacking     it takes them one after the other without waiting, and gives all back if one is refused
     one is lacking      it claims its place in that queue, as who waits for that lock alone
@@ -19,32 +19,34 @@ Invariants: a part that is taken has a grant and no ticket, any other has a tick
 
 from __future__ import annotations
 
-import os
 from errno import ESTALE
 from time import monotonic
 
 from .. import _process as process
 from .._deadlock.blocks import blocks_around, leave_block, note_taken, refuse_deadlock
 from .._errors import LockError, NotHeld
-from .._file.bytemap import UNIT_COUNT, UNITS
-from .._file.byterange import find_all, let_go
+from .._file.byterange import let_go
 from .._file.header import Gone
-from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
-from .._file.lockfile import is_at, refresh
+from .._file.layout import now, seat_slot
+from .._file.lockfile import is_at
 from .._file.removal import finish_removal
 from .._modes import EXCLUSIVE, NULL
 from .._queue.bells import Bell
-from .._queue.tickets import LEAVE_SEATS, Ticket, all_seats, leave_queue, take_seat
-from .._request import TOKEN_START
-from .agreement import learn
+from .._queue.sources import ENDED, OTHER_RUNG, Sources
+from .._queue.tickets import LEAVE_SEATS, Ticket, leave_queue, take_seat
+from .agreement import learn, learn_anew
 from .attempt import LET_GO, might_be_had, put_record
+from .outlook import Outlook
 from .steps import LONG, Doubt, until_opened, watch_for
-from .waiting import SAFETY, SAFETY_BEHIND, leave_record, note_of, ring_after, ring_next
+from .waiting import GRACE, SAFETY, SAFETY_BEHIND, SOON, WATCHED, leave_record, note_of, ring_after, ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._deadlock.cycles import Watch
     from .._queue.drivers import Steps
+    from .._queue.sources import Process
     from .._request import Request
     from .claim import Claim
 
@@ -127,7 +129,8 @@ def _wait(
 ) -> Steps[Claim | None]:
     mark = process.current()
     parts: list[_Part] = []
-    waiter = _Waiter(parts, deadline)
+    bells: list[Bell] = []
+    sources = Sources(bells)
     lacking: Claim | None = claims[0]
     try:
         for claim, passes in zip(claims, nested, strict=True):
@@ -138,13 +141,17 @@ def _wait(
                 yield -1, _SEAT_PAUSE
             part = _Part(claim, seat, passes, waits_as_task)
             parts.append(part)
+            bells.append(part.bell)
             part.queue_up()
-        lacking = yield from waiter.turns()
+        lacking = yield from _Waiter(parts, sources, deadline).turns()
         return lacking
     finally:
         if not mark[0]:
             raise NotHeld(f'this process was forked off while its parent waited for "{claims[0].request.name}"')
-        _leave_all(parts, lacking is None)
+        try:
+            sources.close()
+        finally:
+            _leave_all(parts, lacking is None)
 
 
 def _leave_all(parts: list[_Part], granted: bool) -> None:
@@ -160,10 +167,11 @@ def _leave_all(parts: list[_Part], granted: bool) -> None:
 class _Part:
     """One of the locks, and its waiter's place there."""
 
-    __slots__ = ("_at_start", "_waits_as_task", "bell", "claim", "fd", "nested", "request", "rung", "seat", "ticket",
-                 "watch")  # fmt: skip
+    __slots__ = ("_at_start", "_nested", "_passes", "_waits_as_task", "bell", "claim", "fd", "outlook", "request",
+                 "rung", "seat", "ticket", "watch")  # fmt: skip
 
     ticket: Ticket
+    outlook: Outlook
     watch: Watch | None
 
     def __init__(self, claim: Claim, seat: int, nested: bool, waits_as_task: bool) -> None:
@@ -171,7 +179,9 @@ class _Part:
         self.fd = claim.fd
         self.request = claim.request
         self.seat = seat
-        self.nested = nested
+        self._nested = nested
+        self._passes = False
+        """Whether those before it are stuck, and are passed."""
         self._waits_as_task = waits_as_task
         self.bell = Bell(claim.request.path, seat)
         self.rung = False
@@ -186,24 +196,33 @@ class _Part:
         self.bell.hang(self.request.directory.file_mode)
         self.sign()
         self.ticket = Ticket(self.fd, self.request.mode.lane, self.request.priority, self.seat)
+        self.outlook = Outlook(self.fd, self.request, self.ticket)
 
     def sign(self) -> None:
         """Write the record of a waiter, with what it holds by now."""
         self.watch = watch_for(self.request, self._waits_as_task)
-        record = self.request.record(now(), None, note_of(self.request, self.nested, self.watch))
+        record = self.request.record(now(), None, note_of(self.request, self._nested, self.watch))
         put_record(self.fd, self.request, record, self.request.slot_offset(seat_slot(self.seat)))
 
     def learn(self) -> None:
-        terms = learn(self.fd, self.request)
-        if not terms.limit and self.request.directory.remote:
-            refresh(self.fd)
-            learn(self.fd, self.request)
+        learn_anew(self.fd, self.request)
         self.request.check_attainable()
+
+    def is_first(self) -> bool:
+        """Whether nobody stands before it who does not let it pass."""
+        return self._nested or self.ticket.is_first(self.request.terms.fair)
 
     def is_to_be_had(self) -> bool:
         """Whether it looks as if it could be taken now."""
-        first = self.nested or self.ticket.is_first(self.request.terms.fair)
-        return first and might_be_had(self.fd, self.request, self.seat)
+        return (self._passes or self.is_first()) and might_be_had(self.fd, self.request, self.seat)
+
+    def wake(self, ready: bool, happened: int) -> None:
+        """Take note of what happened during a sleep."""
+        self.rung = self.bell.silence()
+        if happened & (OTHER_RUNG | ENDED):
+            self.outlook.observe()
+        waits_in_vain = not ready and self.claim.grant is None and not self.is_first()
+        self._passes = waits_in_vain and self.outlook.is_past_stuck_ones()
 
     def take(self) -> bool:
         self.claim.grant = self.request.attempt(self.fd, self.request, self.seat)
@@ -229,11 +248,11 @@ class _Part:
             ring_after(self.fd, self.request, self.ticket.number)
 
     def begin_round(self) -> None:
-        self._at_start = _holders(self.fd, self.request)
+        self._at_start = self.outlook.records_of_holders()
 
     def has_moved(self) -> bool:
         """Whether all who held the lock when the round began have let go; a closed one does not move."""
-        if self._at_start and self._at_start.isdisjoint(_holders(self.fd, self.request)):
+        if self._at_start and self._at_start.isdisjoint(self.outlook.records_of_holders()):
             self._at_start = frozenset()
         return not self._at_start and not self.is_closed
 
@@ -256,17 +275,20 @@ class _Part:
 class _Waiter:
     """One who waits for several locks, from its first look to its grants."""
 
-    __slots__ = ("_behind", "_collects", "_deadline", "_parts", "_rounds")
+    __slots__ = ("_behind", "_collects", "_deadline", "_parts", "_rounds", "_soon", "_sources")
 
-    def __init__(self, parts: list[_Part], deadline: float | None) -> None:
+    def __init__(self, parts: list[_Part], sources: Sources, deadline: float | None) -> None:
         self._parts = parts
+        self._sources = sources
         self._deadline = deadline
         self._rounds = 0
         self._collects = False
+        self._soon: Iterator[float] = iter(())
         self._behind = iter(SAFETY_BEHIND)
 
     def turns(self) -> Steps[Claim | None]:
-        """Look whenever a bell has rung; return None once all are taken, or a claim that is lacking when time is up."""
+        """Look whenever something happens; return None once all are taken, or one that is lacking when time is up."""
+        happened = 0
         for part in self._parts:
             part.begin_round()
         while True:
@@ -286,12 +308,17 @@ class _Waiter:
             if not self._collects and self._is_passed_too_often(lacking):
                 self._collects = True
                 continue
-            seconds = self._pause(lacking)
+            seconds = self._pause(lacking, happened)
             if seconds is None:
                 return lacking[0].claim
-            yield tuple(part.bell.fd for part in waiting), seconds
-            for part in waiting:
-                part.rung = part.bell.silence()
+            if self._sources.are_new():
+                continue
+            ready = yield self._sources.watched, seconds
+            happened = self._sources.take() if ready else 0
+            if happened & ENDED:
+                self._soon = iter(SOON)
+            for part in self._parts:
+                part.wake(ready, happened)
 
     def _take_all(self) -> list[_Part]:
         """Take all of them, or none; return those that are lacking."""
@@ -351,12 +378,9 @@ class _Waiter:
                 part.begin_round()
         return self._rounds >= ROUNDS and not any(part.is_closed for part in self._parts)
 
-    def _pause(self, lacking: list[_Part]) -> float | None:
-        """Seconds until the next look without a bell; None if time is up."""
-        if len(lacking) == 1 and lacking[0].ticket.is_first(lacking[0].request.terms.fair):
-            seconds = SAFETY
-        else:
-            seconds = next(self._behind, SAFETY_BEHIND[-1]) + lacking[0].seat % 16 * 0.01
+    def _pause(self, lacking: list[_Part], happened: int) -> float | None:
+        """Seconds until the next look, if nothing happens before; None if time is up."""
+        seconds = self._pause_of(lacking, happened)
         for part in lacking:
             seconds = part.request.kind.pause(seconds)
         if self._deadline is not None:
@@ -369,21 +393,27 @@ class _Waiter:
                 seconds = min(seconds, part.watch.look(part.request, part.fd, part.seat))
         return seconds
 
+    def _pause_of(self, lacking: list[_Part], happened: int) -> float:
+        """As who waits for one of them alone; but who yields has others to count as they pass, each second."""
+        if (soon := next(self._soon, None)) is not None:
+            return soon
+        first = [part.is_first() for part in lacking]
+        if not all(first) and (happened & (OTHER_RUNG | ENDED) or any(part.outlook.was_free for part in lacking)):
+            return GRACE
+        if self._listens(lacking, first):
+            return WATCHED
+        if len(lacking) == 1 and first[0]:
+            return SAFETY
+        return next(self._behind, SAFETY_BEHIND[-1]) + lacking[0].seat % 16 * 0.01
 
-def _holders(fd: int, request: Request) -> frozenset[bytes]:
-    """The records of all who hold the lock: each grant has one that is like no other."""
-    return frozenset(
-        record
-        for slot in _slots_in_use(fd)
-        if (record := os.pread(fd, SLOT_SIZE, request.slot_offset(slot)))[TOKEN_START : TOKEN_START + 1].isdigit()
-    )
-
-
-def _slots_in_use(fd: int) -> set[int]:
-    slots = set()
-    for start, stop, is_written in find_all(fd, UNITS, UNITS + UNIT_COUNT):
-        if stop - start < UNIT_COUNT:
-            slots.add(unit_slot(start - UNITS))
-        elif is_written:
-            slots.add(0)
-    return slots | {seat_slot(seat) for seat in all_seats(fd)}
+    def _listens(self, lacking: list[_Part], first: list[bool]) -> bool:
+        """Listen to what keeps it out of each; False if that cannot be, or each question is one for a file server."""
+        if any(part.request.directory.remote for part in lacking):
+            return False
+        processes: list[Process | None] = []
+        bells: list[str] = []
+        for part, is_first in zip(lacking, first, strict=True):
+            more = part.outlook.whom_to_hear(is_first)
+            processes += more[0]
+            bells += more[1]
+        return self._sources.watch(processes, bells)

@@ -12,11 +12,14 @@ import select
 
 from .._file.descriptors import close, noted, open_noted
 from .._process import start_time
-from .bells import BELL_FLAGS, Bell, bell_path
+from .bells import BELL_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from .bells import Bell
+    from .drivers import Watched
 
 Process = tuple[int, int]
 """A pid of this host and namespace, and when it started, which tells it from a later one of the same number."""
@@ -26,19 +29,23 @@ RUNG, OTHER_RUNG, ENDED = 1, 2, 4
 
 
 class Sources:
-    """What one waiter listens to. ``fd`` is readable when something has happened; `take` tells what."""
+    """What one waiter listens to, besides its own bells. `take` tells what has happened."""
 
-    __slots__ = ("_bell", "_ends", "_epoll", "_others")
+    __slots__ = ("_are_new", "_bells", "_ends", "_epoll", "_others", "_wanted")
 
-    def __init__(self, bell: Bell) -> None:
-        self._bell = bell
+    def __init__(self, bells: Sequence[Bell]) -> None:
+        """``bells`` are its own, one for each lock; each may be hung, or added, until the first `watch`."""
+        self._bells = bells
         self._epoll: select.epoll | None = None
         self._ends: dict[Process, int] = {}
         self._others: dict[str, int] = {}
+        self._wanted: tuple[set[Process | None], set[str]] | None = None
+        self._are_new = False
 
     @property
-    def fd(self) -> int:
-        return self._bell.fd if self._epoll is None else self._epoll.fileno()
+    def watched(self) -> Watched:
+        """What is readable when something has happened."""
+        return tuple(bell.fd for bell in self._bells) if self._epoll is None else self._epoll.fileno()
 
     def take(self) -> int:
         """Tell what has happened. An end, or a ring for somebody else, is told once."""
@@ -46,7 +53,7 @@ class Sources:
             return RUNG
         happened = 0
         for fd, _ in self._epoll.poll(0):
-            if fd == self._bell.fd:
+            if any(fd == bell.fd for bell in self._bells):
                 happened |= RUNG
             elif fd in self._ends.values():
                 happened |= ENDED
@@ -59,15 +66,16 @@ class Sources:
                 return RUNG | ENDED
         return happened
 
-    def watch(self, processes: Iterable[Process | None], lock_path: str, seats: Iterable[int]) -> bool:
-        """Listen to the ends of these processes, and to the bells in these seats, and to no others.
+    def watch(self, processes: Iterable[Process | None], paths: Iterable[str]) -> bool:
+        """Listen to the ends of these processes, and to the bells with these paths, and to no others.
 
         False if one of them cannot be listened to; None stands for one that is not known.
         """
-        if self._bell.fd < 0 or not _has_all():
+        wanted, bells = set(processes), set(paths)
+        if self._wanted != (wanted, bells):
+            self._are_new, self._wanted = True, (wanted, bells)
+        if any(bell.fd < 0 for bell in self._bells) or not _has_all():
             return False
-        wanted = set(processes)
-        bells = {bell_path(lock_path, seat) for seat in seats}
         for fd in [fd for key, fd in self._ends.items() if key not in wanted]:
             self._forget(fd)
         for fd in [fd for key, fd in self._others.items() if key not in bells]:
@@ -75,13 +83,19 @@ class Sources:
         try:
             if self._epoll is None:
                 epoll = select.epoll()
-                epoll.register(self._bell.fd, select.EPOLLIN)
+                for own in self._bells:
+                    epoll.register(own.fd, select.EPOLLIN)
                 self._epoll = epoll
             for bell in bells:
                 self._watch_bell(bell)
             return all(self._watch_end(each) for each in wanted)
         except OSError:  # no descriptors left, or a kernel or sandbox without these calls
             return False
+
+    def are_new(self) -> bool:
+        """Whether `watch` was asked for others than before: what befell them until then was not heard. Told once."""
+        are_new, self._are_new = self._are_new, False
+        return are_new
 
     def _watch_end(self, process: Process | None) -> bool:
         if process is None:

@@ -521,16 +521,16 @@ def test_end_that_the_program_has_closed_is_told_no_more(directory: Path) -> Non
     with subprocess.Popen(["sleep", "60"]) as process:
         bell = Bell(str(directory / "x.lock"), 0)
         bell.hang(0o600)
-        sources = Sources(bell)
+        sources = Sources((bell,))
         try:
-            assert sources.watch([(process.pid, start_time(process.pid) or 0)], str(directory / "x.lock"), [])
+            assert sources.watch([(process.pid, start_time(process.pid) or 0)], [])
             (end,) = sources._ends.values()
             copy = os.dup(end)
             os.close(end)
             process.kill()
-            assert is_readable(sources.fd, 10)
+            assert is_readable(sources.watched, 10)
             with within(10):
-                while is_readable(sources.fd, 0):
+                while is_readable(sources.watched, 0):
                     sources.take()
             os.close(copy)
         finally:

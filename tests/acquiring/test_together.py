@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,3 +240,90 @@ def test_a_killed_job_leaves_every_queue(contenders: type[Contender]) -> None:
     job.close()
     assert [pylock.inspect(name).waiters for name in "ab"] == [(), ()]
     holder.release()
+
+
+# What wakes it, where nobody looks by itself
+
+
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what happens wakes a waiter, as its looks come a minute apart."""
+    for room in (waiting_room, together):
+        for name in ("SAFETY", "WATCHED"):
+            monkeypatch.setattr(room, name, 60.0)
+        monkeypatch.setattr(room, "SAFETY_BEHIND", (60.0,))
+
+
+def several() -> Any:
+    return all_of("ab")
+
+
+def of_paths() -> Any:
+    return pylock.path_lock("/a/b")
+
+
+@pytest.mark.parametrize(
+    ("lock", "held", "mode"),
+    [
+        (several, "a", "exclusive"),
+        (several, "b", "exclusive"),
+        (several, "b", "shared"),
+        (several, "b", "concurrent_read"),
+        (of_paths, "/a", "exclusive"),
+        (of_paths, "/a/b", "exclusive"),
+        (of_paths, "/a/b/c", "exclusive"),
+        (of_paths, "/a/b/c", "shared"),
+    ],
+)
+@pytest.mark.usefixtures("nobody_looks")
+def test_holder_that_is_killed_wakes_who_waits_for_several(
+    lock: Callable[[], Any], held: str, mode: str, executor: ThreadPoolExecutor, contenders: type[Contender],
+    directory: Path,
+) -> None:  # fmt: skip
+    holder = contenders()
+    assert holder.acquire(held, mode, kind="path_lock" if lock is of_paths else "lock") > 0
+    job = executor.submit(lock().acquire, 60)
+    until(lambda: any(path.is_fifo() for path in directory.rglob("*")))
+    holder.kill()
+    job.result(10).release()
+
+
+@pytest.mark.usefixtures("nobody_looks")
+def test_waiter_that_is_killed_lets_who_waits_for_several_move_up(
+    executor: ThreadPoolExecutor, contenders: type[Contender]
+) -> None:
+    sharing, first = contenders(), contenders()
+    assert sharing.acquire("a", "shared", policy="fair")
+    first.start_acquiring("a", policy="fair")
+    waiting("a", 1)
+    job = wait_for(executor, "ab", mode="shared", policy="fair")
+    assert not job.done()
+    first.kill()
+    job.result(10).release()
+
+
+@pytest.mark.usefixtures("nobody_looks")
+def test_who_waits_for_several_passes_a_stopped_waiter(
+    executor: ThreadPoolExecutor, contenders: type[Contender]
+) -> None:
+    holder, stopped = contenders(), contenders()
+    holder.acquire("b")
+    stopped.start_acquiring("b")
+    waiting("b", 1)
+    job = wait_for(executor, "ab")
+    stopped.stop()
+    holder.release()
+    job.result(10).release()
+    stopped.go_on()
+    assert isinstance(stopped.answer(), int)
+
+
+def test_idle_it_looks_once_a_second(contenders: type[Contender], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    look = together._Waiter._take_all
+    monkeypatch.setattr(together._Waiter, "_take_all", lambda waiter: looks.append(waiter) or look(waiter))
+    holder = contenders()
+    holder.acquire("b")
+    with pytest.raises(pylock.LockTimeout):
+        all_of("abc").acquire(0.8)
+    assert 1 <= len(looks) <= 3  # the first, one as it begins to listen, and that at the end of its time

@@ -64,7 +64,7 @@ _HANG = "bell.hang(request.directory.file_mode)  # before the ticket: who sees t
 _HANG_LATE = """if self._patient and self.bell.fd < 0:
             self.bell.hang(request.directory.file_mode)
         """
-_SLEEP = "ready = yield self.sources.fd, seconds\n"
+_SLEEP = "ready = yield self.sources.watched, seconds\n"
 _SILENCE = "self.bell.silence()\n"
 _DOWN, _BETWEEN, _UP = (
     "bell.take_down()\n",
@@ -113,7 +113,7 @@ MUTANTS = (
         "two exclusive",
         2,
     ),
-    Mutant("no look after it began to listen", ((_Wait.turns, "if self._listens_anew:", "if False:"),), "kill"),
+    Mutant("no look after it began to listen", ((_Wait.turns, "if self.sources.are_new():", "if False:"),), "kill"),
     Mutant(
         "the seat is given up before the bell is down",
         ((wait, _DOWN + _BETWEEN + _UP, _UP + _BETWEEN + _DOWN),),

@@ -29,7 +29,8 @@ from kernel import (
 
 import pylock
 from pylock._acquiring import waiting as waiting_room
-from pylock._acquiring.waiting import _Wait, wait
+from pylock._acquiring.outlook import Outlook
+from pylock._acquiring.waiting import wait
 from pylock._file.descriptors import drop
 from pylock._file.lockfile import open_file
 from pylock._modes import SHARED
@@ -396,14 +397,14 @@ def test_holder_that_dies_before_it_is_listened_to_is_noticed_all_the_same(
     contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing tells of an end before the first listening; so who begins to listen looks once more."""
-    holder, find_holders = contenders(), _Wait._holders
+    holder, find_holders = contenders(), Outlook._holders
     assert holder.acquire("x")
 
-    def too_late(self: _Wait) -> list[Any]:
+    def too_late(self: Outlook) -> list[Any]:
         holder.kill()
         return find_holders(self)
 
-    monkeypatch.setattr(_Wait, "_holders", too_late)
+    monkeypatch.setattr(Outlook, "_holders", too_late)
     monkeypatch.setattr(waiting_room, "WATCHED", 60.0)
     hold = pylock.lock("x", timeout=20).acquire()  # when time is up it looks for a last time
     hold.release()
