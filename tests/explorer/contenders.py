@@ -38,6 +38,8 @@ only where somebody is killed before it has written who it is; elsewhere they do
 SOON, LATER, AT_DEADLINE, NOT_AT_ALL, SPINNING = "soon", "later", "at the deadline", "not at all", "spinning"
 
 Act = Callable[["Contender"], None]
+Ask = tuple[str, ModeRule, int]
+"""What one asks for of a lock: its path, the mode, how many units."""
 
 
 class Abandoned(BaseException):
@@ -85,7 +87,7 @@ class Contender:
         self.meets = 0
         """How many it wants to meet, once it has come there."""
         self.beliefs: list[Belief] = []
-        self.asks: tuple[str, ModeRule, int] | None = None
+        self.asks: tuple[Ask, ...] = ()
         self.before: frozenset[int] = frozenset()
         """The tickets of those who waited when its present request began."""
         self.passes: tuple[int, ...] = ()
@@ -95,6 +97,7 @@ class Contender:
         """Whether it listens to the wrong ones: it took the record of a former holder for that of the present one, who
         had not written its own, or somebody came to hold since it looked. Then the look after a second finds out.
         Told only where somebody may be killed, as it makes no difference elsewhere."""
+        self.several: Any = None
         self.error: BaseException | None = None
         self.outcome = ""
         self._program = program
@@ -130,18 +133,32 @@ class Contender:
         lock = pylock.lock(name, mode, directory=DIRECTORY, reason=self.name, **asked)
         lock.request.command = self.name
         self.before = self.world.tickets_of_others(self, lock.request.path)
-        self.asks = lock.request.path, lock.request.mode, lock.request.weight
+        self.asks = (_asked_by(lock),)
         hold = lock.acquire(timeout)
-        self.asks = None
+        self.asks = ()
         self.world.grants(self, Belief(hold, lock.request.mode))
+
+    def take_all(self, names: tuple[str, ...]) -> None:
+        locks = [pylock.lock(name, directory=DIRECTORY, reason=self.name) for name in names]
+        for lock in locks:
+            lock.request.command = self.name
+        self.asks = tuple(_asked_by(lock) for lock in locks)
+        self.several = pylock.all_of(*locks).acquire()
+        self.asks = ()
+        for lock, hold in zip(locks, self.several.holds, strict=True):
+            self.world.grants(self, Belief(hold, lock.request.mode))
 
     def release(self) -> None:
         self.beliefs.pop().hold.release()
 
+    def release_all(self) -> None:
+        self.beliefs.clear()
+        self.several.release()
+
     def convert(self, mode: str, timeout: float | None) -> None:
         belief, rule = self.beliefs[-1], rule_of(mode)
         before = belief.rule
-        self.asks = belief.hold._claim.request.path, rule, 1
+        self.asks = ((belief.hold._claim.request.path, rule, 1),)
         if before.compatible <= rule.compatible:
             belief.rule = rule
         elif not rule.compatible <= before.compatible:
@@ -153,7 +170,7 @@ class Contender:
             belief.rule = before
             raise
         finally:
-            self.asks = None
+            self.asks = ()
         self.world.converts(self, belief)
 
     # What the world knows of it
@@ -221,6 +238,10 @@ class Contender:
             self.greenlet.throw(Abandoned)
 
 
+def _asked_by(lock: Any) -> Ask:
+    return lock.request.path, lock.request.mode, lock.request.weight
+
+
 # What programs are made of
 
 
@@ -230,6 +251,14 @@ def take(mode: str = "exclusive", name: str = NAME, timeout: float | None = None
 
 def release() -> Act:
     return lambda me: me.release()
+
+
+def take_all(*names: str) -> Act:
+    return lambda me: me.take_all(names)
+
+
+def release_all() -> Act:
+    return lambda me: me.release_all()
 
 
 def convert(mode: str, timeout: float | None = None) -> Act:

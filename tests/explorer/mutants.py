@@ -13,6 +13,7 @@ from typing import Any
 from pylock._acquiring.attempt import attempt_range
 from pylock._acquiring.claim import Claim
 from pylock._acquiring.conversion import _Conversion
+from pylock._acquiring.together import _Part, _Waiter
 from pylock._acquiring.waiting import _leave, _Wait, wait
 from pylock._file.removal import _unlink
 from pylock._queue.tickets import may_skip_queue
@@ -114,6 +115,17 @@ MUTANTS = (
         2,
     ),
     Mutant("no look after it began to listen", ((_Wait.turns, "if self.sources.are_new():", "if False:"),), "kill"),
+    Mutant(
+        "who wants both hears of no end",
+        ((_Waiter._listens, "watch(processes, bells)", "watch([], bells)"),),
+        "both, kill",
+    ),
+    Mutant("who wants both keeps the baton", ((_Part.pass_baton, "if self.rung:", "if False:"),), "both, others meet"),
+    Mutant(
+        "who wants both keeps others waiting",
+        ((_Part.stand, "elif not self.ticket.yields:", "elif False:"),),
+        "both, others meet",
+    ),
     Mutant(
         "the seat is given up before the bell is down",
         ((wait, _DOWN + _BETWEEN + _UP, _UP + _BETWEEN + _DOWN),),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pylock._file.bytemap import QUEUE, ROOM, SEATS, UNIT_COUNT, UNITS
+from pylock._file.bytemap import QUEUE, ROOM, SEAT_COUNT, SEATS, UNIT_COUNT, UNITS, YIELDING
 
 from .contenders import ASLEEP, AT_DEADLINE, DEAD, DONE, LATER, NAME, NOT_AT_ALL
 from .doors import DIRECTORY
 from .system import READ, WRITE, Description
 
 if TYPE_CHECKING:
-    from .contenders import Belief, Contender
+    from .contenders import Ask, Belief, Contender
     from .system import Inode, Range
     from .world import World
 
@@ -103,14 +103,14 @@ def check_sleepers(world: World) -> None:
     """
     sleeps = (NOT_AT_ALL, AT_DEADLINE) if world.scenario.kills else (NOT_AT_ALL, AT_DEADLINE, LATER)
     for each in world.contenders:
-        if each.state == ASLEEP and each.timer in sleeps and each.asks is not None and is_free_to(world, each):
+        is_late = each.state == ASLEEP and each.timer in sleeps and each.asks
+        if is_late and all(is_free_to(world, each, ask) for ask in each.asks):
             raise Violation(f"{each.name} sleeps, and nothing will wake it, although the lock is free to it")
 
 
-def is_free_to(world: World, me: Contender) -> bool:
+def is_free_to(world: World, me: Contender, ask: Ask) -> bool:
     """Whether the bytes, the capacity and the queue let it in."""
-    assert me.asks is not None
-    path, rule, weight = me.asks
+    path, rule, weight = ask
     inode = world.system.names.get(path)
     if inode is None:
         return False
@@ -129,15 +129,18 @@ def _locked(others: list[Range], kind: str, start: int, stop: int) -> bool:
 
 
 def _is_first(world: World, me: Contender, inode: Inode, others: list[Range]) -> bool:
-    """Whether nobody stands before it, by the policy."""
+    """Whether nobody stands before it, by the policy, who does not let others pass."""
     mine = [held[0] for held in inode.locks.ranges if held[0] >= QUEUE and held[3] // 1000 == me.process.pid]
     if len(mine) != 1:
         return False
     lane, number = divmod(mine[0], 1 << 62)
     both = world.scenario.fair or lane == 0 or not any(ROOM <= held[0] < SEATS for held in others)
+    yielding = {held[0] - YIELDING for held in others if YIELDING <= held[0] < YIELDING + SEAT_COUNT}
     return not any(
-        held[0] >= QUEUE and held[0] % (1 << 62) < number and (both or held[0] >> 62 == lane) for held in others
-    )
+        held[0] >= QUEUE and held[0] % (1 << 62) < number and (both or held[0] >> 62 == lane)
+        and held[0] % SEAT_COUNT not in yielding
+        for held in others
+    )  # fmt: skip
 
 
 # At the end

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pylock
 
-from .contenders import Act, clean, convert, define, meet, release, take
+from .contenders import NAME, Act, clean, convert, define, meet, release, release_all, take, take_all
 
 Program = tuple[Act, ...]
 
@@ -41,6 +41,11 @@ ONE, TWO = (take("shared", capacity=2), release()), (take("shared", capacity=2, 
 FAIR_EX, FAIR_SH = (take(policy="fair"), release()), (take("shared", policy="fair"), release())
 FAIR_TIMED = (take(policy="fair", timeout=50), release())
 
+OTHER = (take(name="other"), release())
+OTHER_MEETS = (*OTHER, meet(2))
+BOTH = (take_all(NAME, "other"), release_all())
+
+_TWO_LOCKS = EX + OTHER
 _OF_TWO = (take("shared", capacity=2), release())
 _OF_FAIR = (take(policy="fair"), release())
 _TIME_IS_UP = (pylock.LockTimeout,)
@@ -48,7 +53,7 @@ _REFUSED = (pylock.Deadlock,)
 
 
 def _all_of_two() -> list[Scenario]:
-    """Every schedule."""
+    """Every schedule; of those who want both of two locks, as with three contenders."""
     return [
         Scenario("two exclusive", (EX, EX)),
         Scenario("new lock", (EX, EX), setup=()),
@@ -76,6 +81,10 @@ def _all_of_two() -> list[Scenario]:
         Scenario("close and open", ((define(capacity=0), define(capacity=5)), EX)),
         Scenario("lower", ((define(capacity=1),), SH + SH), setup=_OF_TWO),
         Scenario("raise", ((take("shared", capacity=2), define(capacity=3), release()), TWO), setup=_OF_TWO),
+        Scenario("both, one of them", (BOTH, EX), 3, setup=_TWO_LOCKS),
+        Scenario("both, the other one", (BOTH, OTHER), 3, setup=_TWO_LOCKS),
+        Scenario("two who want both", (BOTH, BOTH), 3, setup=_TWO_LOCKS),
+        Scenario("both, kill", (BOTH, EX), 2, kills=1, may_die=(0, 1), setup=_TWO_LOCKS),
         Scenario("removal", ((clean(),), EX)),
         Scenario("removal of a new lock", ((*EX, clean()), EX), setup=()),
         Scenario("removal, kill", ((clean(),), EX), kills=1, may_die=(0,)),
@@ -103,6 +112,9 @@ def _all_of_three() -> list[Scenario]:
         Scenario("upgrade among three", (UPGRADES, SH, EX), 3),
         Scenario("two upgrades among three", (UPGRADES, UPGRADES, EX), 3, may_raise=_REFUSED),
         Scenario("close and open among three", ((define(capacity=0), define(capacity=5)), EX, SH), 3),
+        Scenario("both, each of them", (BOTH, EX, OTHER), 2, setup=_TWO_LOCKS),
+        Scenario("both, others meet", (BOTH, (take(), *OTHER, meet(2), release()), OTHER_MEETS), 1, setup=_TWO_LOCKS),
+        Scenario("both, each of them, kill", (BOTH, EX, OTHER), 1, kills=1, may_die=(0, 1, 2), setup=_TWO_LOCKS),
         Scenario("removal among three", ((clean(),), EX, EX), 3),
     ]
 

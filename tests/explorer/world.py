@@ -11,7 +11,7 @@ from greenlet import getcurrent, greenlet
 
 from pylock import _process as process
 from pylock import _request
-from pylock._acquiring import conversion, refusals, waiting
+from pylock._acquiring import conversion, refusals, together, waiting
 from pylock._file import descriptors, directories, reuse
 from pylock._file.bytemap import QUEUE, ROOM, UNIT_COUNT, UNITS, YIELDING
 from pylock._file.directories import Directory
@@ -149,7 +149,7 @@ class World:
             for other in self.contenders:
                 other.misled |= other.state == ASLEEP and self.scenario.kills > 0
             me.locked_at = len(self.capacities) - 1
-            path = me.asks[0] if me.asks else ""
+            path = me.asks[0][0] if me.asks else ""
             mine = self._ticket_of(me, path)
             waiting_now = self.tickets_of_others(me, path)
             me.passes = tuple(sorted(each for each in me.before & waiting_now if mine is None or each < mine))
@@ -192,9 +192,9 @@ class World:
 
     def _is_before(self, me: Contender, other: Contender) -> bool:
         """Whether it waits in the exclusive lane, before the other one, which is in the sharing lane."""
-        path = other.asks[0] if other.asks else ""
+        path = other.asks[0][0] if other.asks else ""
         mine, its = self._ticket_of(me, path), self._ticket_of(other, path)
-        shares = other.asks is not None and not other.asks[1].sole
+        shares = bool(other.asks) and not other.asks[0][1].sole
         return mine is not None and its is not None and shares and mine < its
 
     def grants(self, me: Contender, belief: Belief) -> None:
@@ -295,7 +295,7 @@ class World:
             other.misled |= other.state == ASLEEP and not self.scenario.fair and self._is_before(me, other)
         me.mark[0] = 0
         me.beliefs.clear()
-        me.asks = None
+        me.asks = ()
         me.state = DYING
         while not self.scenario.slowly and me.state == DYING:
             self._die(me)
@@ -330,6 +330,7 @@ def explorable() -> Iterator[None]:
             (waiting, "SAFETY_BEHIND", (waiting.SAFETY_BEHIND[0], *waiting.SAFETY_BEHIND[2:])),
             (waiting, "WATCHED", NEVER),
             (waiting, "WATCHED_BEHIND", NEVER),
+            (together, "WATCHED", NEVER),
             (refusals, "refusal", in_one_step(refusals.refusal)),
             (conversion, "refusal", in_one_step(refusals.refusal)),
         ):
