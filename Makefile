@@ -86,7 +86,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 	$(TRIED)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(TRIED)/bin/python $(INSTALL) dist/*.whl
 	cd dist && unset PYTHONPATH && ../$(TRIED)/bin/pylock run -d "$$PWD" tried -- ../$(TRIED)/bin/pylock status -d "$$PWD" tried
-	cd $(TRIED)/share && ls man/man1/pylock.1 bash-completion/completions/pylock zsh/site-functions/_pylock \
+	cd $(TRIED)/share && ls man/man1/pylock.1 man/man1/pylock-run.1 bash-completion/completions/pylock zsh/site-functions/_pylock \
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
@@ -96,7 +96,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml hatch_build.py
 	$(BIN)/python $(INSTALL) --editable .
 	@touch $@
 

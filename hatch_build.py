@@ -1,9 +1,10 @@
-"""What the build makes: the man page, from the table of commands; and the page for an index of packages."""
+"""What the build makes: the man pages, from the table of commands; and the page for an index of packages."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -11,20 +12,21 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
-class ManPage(BuildHookInterface):  # type: ignore[type-arg]
-    """Writes pylock(1) for as long as the wheel is built."""
+class ManPages(BuildHookInterface):  # type: ignore[type-arg]
+    """Writes them for as long as the wheel is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         sys.path.insert(0, self.root)
-        from pylock._cli.manual import man_page
+        from pylock._cli.manual import man_pages
 
-        self._path = Path(mkdtemp()) / "pylock.1"
-        self._path.write_text(f"{man_page()}\n", encoding="utf-8")
-        build_data["shared_data"][str(self._path)] = "share/man/man1/pylock.1"
+        self._folder = Path(mkdtemp())
+        for name, page in man_pages().items():
+            path = self._folder / f"{name}.1"
+            path.write_text(f"{page}\n", encoding="utf-8")
+            build_data["shared_data"][str(path)] = f"share/man/man1/{path.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        self._path.unlink()
-        self._path.parent.rmdir()
+        rmtree(self._folder)
 
 
 class IndexPage(MetadataHookInterface):

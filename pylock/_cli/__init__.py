@@ -11,11 +11,10 @@ import sys
 
 from .. import __version__
 from .._errors import LockError, harmless
-from .options import COMMAND, WORDS, UsageError, meant, parse
+from .options import COMMAND, WORDS, UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import NoReturn
 
     from .options import Command
@@ -88,7 +87,7 @@ def _dispatch(words: list[str]) -> int:
         from .run_options import RUN
 
         return _carry_out(RUN, words[1:])
-    from .commands import ALL
+    from .commands import named
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the caller's encoding lacks is spelled out
@@ -97,29 +96,19 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("--version", "-V", "version"):
         print(f"pylock {__version__}")
         return 0
-    return _carry_out(_named(words[0], ALL), words[1:])
+    return _carry_out(named(words[0]), words[1:])
 
 
 def _help(words: list[str]) -> int:
     """Show the help of a command, or an overview."""
-    from .commands import ALL
-    from .manual import help_text, in_full, overview
+    from .commands import named
+    from .helping import help_text, in_full, overview
 
     if len(words) > 1:
         raise UsageError(f"help is for one command at a time, not {' '.join(words)}")
     is_about_all = not words or words[0] in ("help", "version")
-    print(overview() if is_about_all else help_text(in_full(_named(words[0], ALL))))
+    print(overview() if is_about_all else help_text(in_full(named(words[0]))))
     return 0
-
-
-def _named(name: str, commands: Iterable[Command]) -> Command:
-    names = []
-    for command in commands:
-        if command.name == name:
-            return command
-        names.append(command.name)
-    said = meant(name, [*names, "help", "version"]) or f"; use one of {', '.join(names)}"
-    raise UsageError(f'{name!r} is not a command of pylock{said}; see "pylock --help"')
 
 
 def _carry_out(command: Command, words: list[str]) -> int:
@@ -128,7 +117,7 @@ def _carry_out(command: Command, words: list[str]) -> int:
         return int(getattr(__import__(module, fromlist=[function]), function)(words))
     values, operands, rest = parse(command, words)
     if values.get("help"):
-        from .manual import help_text
+        from .helping import help_text
 
         print(help_text(command))
         return 0

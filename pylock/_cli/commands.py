@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import DIRECTORY, HELP, WORDS, Command, Option, capacity, seconds, texts
+from .options import DIRECTORY, FAILURE, HELP, WORDS, Command, Option, UsageError, capacity, meant, seconds, texts
 from .run_options import RUN
 from .script_options import IN_SCRIPTS
 
@@ -25,7 +25,7 @@ STATUS = Command(
         ("1", "with --quiet: somebody holds NAME"),
         ("2", "no lock has that NAME"),
         ("3", "a lock file is damaged, foreign or unreadable"),
-        ("125", "wrong usage, or pylock itself failed"),
+        FAILURE,
     ),
 )
 KILL = Command(
@@ -45,7 +45,7 @@ KILL = Command(
         ("0", "nobody of those holds it any more"),
         ("1", "somebody could not be ended, or is on another host"),
         ("2", "no lock has that NAME"),
-        ("125", "wrong usage, or pylock itself failed"),
+        FAILURE,
     ),
 )
 SET = Command(
@@ -64,6 +64,11 @@ SET = Command(
         Option("timeout", "t", "SECONDS", "with --drain: give up after that, with exit status 75", parse=seconds),
         DIRECTORY,
         HELP,
+    ),
+    (
+        ("0", "it is changed, and with --drain those are gone"),
+        ("75", "with --drain and --timeout: somebody held it all the time"),
+        FAILURE,
     ),
 )
 INIT = Command(
@@ -88,13 +93,18 @@ CLEAN = Command(
 CHECK = Command(
     "check",
     "[DIR]",
-    "Find out whether a directory is fit for locks: exit status 0 if it is, 1 if not.",
+    "Find out whether a directory is fit for locks, and say what was proved and what was not.",
     "pylock._cli.check.command:check_directory",
     (
         Option("peer", "", "HOSTCMD", 'prove exclusion with another host, reached by this prefix: "ssh host2"'),
         Option("timeout", "t", "SECONDS", "for each step (10)", parse=seconds),
         DIRECTORY,
         HELP,
+    ),
+    (
+        ("0", "it is fit for locks"),
+        ("1", "it is not"),
+        FAILURE,
     ),
 )
 SIGNALS = Command("signals", "", "List the signals that can be ignored.", "pylock._cli.admin:list_signals", (HELP,))
@@ -109,7 +119,13 @@ COMPLETION = Command(
         HELP,
     ),
 )
-MAN = Command("man", "", "Print the man page pylock(1), in troff.", "pylock._cli.manual:print_man_page", (HELP,))
+MAN = Command(
+    "man",
+    "[COMMAND]",
+    "Print the man page of a command, or pylock(1), in troff.",
+    "pylock._cli.manual:print_man_page",
+    (HELP,),
+)
 
 FLOM = Command(
     "flom",
@@ -121,3 +137,14 @@ FLOM = Command(
 )
 
 ALL = (RUN, STATUS, SET, KILL, *IN_SCRIPTS, CHECK, INIT, CLEAN, SIGNALS, FLOM, COMPLETION, MAN)
+
+
+def named(name: str) -> Command:
+    """Return the command with that name; raises UsageError."""
+    names = []
+    for command in ALL:
+        if command.name == name:
+            return command
+        names.append(command.name)
+    said = meant(name, [*names, "help", "version"]) or f"; use one of {', '.join(names)}"
+    raise UsageError(f'{name!r} is not a command of pylock{said}; see "pylock --help"')

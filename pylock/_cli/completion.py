@@ -201,6 +201,7 @@ _WORDS: dict[str, Callable[[], Iterable[str]]] = {
     "yes/no": lambda: ("yes", "no"),
     "yes|no": lambda: ("yes", "no"),
     "bash|zsh|fish": lambda: SHELLS,
+    "COMMAND": lambda: (command.name for command in _COMMANDS),
     "--": lambda: ("--",),
 }
 """The words that can be given, by how the table calls the value or operand."""

@@ -12,7 +12,7 @@ from ..compat import flom
 from . import complain, message_of, tell
 from .flom_options import ABSENT, BUSY, CANNOT_RUN, FAILED, FLOM
 from .flom_ways import Ways
-from .manual import help_text
+from .helping import help_text
 from .options import UsageError, parse
 from .runner import run_settings
 from .settings import RunSettings

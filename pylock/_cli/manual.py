@@ -1,115 +1,94 @@
-"""Help texts and the man page, all from the table in `commands`."""
+"""The man pages, in troff: pylock(1), and one for each command, from the table in `commands`."""
 
 from __future__ import annotations
 
 from .. import __version__
-from . import flom_options as flom
-from .commands import ALL
-from .examples import EXAMPLES, Example
-from .options import WORDS, Command, Option, UsageError
+from .commands import ALL, named
+from .helping import examples_of, groups_of, in_full
+from .options import COMMAND, UsageError
 from .run_options import EXIT_CODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .options import Values
+    from collections.abc import Iterable
 
-_WIDTH = 100
-_INDENT = 28
-_EXAMPLE_WIDTH = 46
-
-
-def in_full(command: Command) -> Command:
-    """Return it with all options, also if it parses its words itself."""
-    return flom.FLOM if command.takes == WORDS else command
-
+    from .options import Command, Values
 
 _ALL = tuple(map(in_full, ALL))
-
-
-def overview() -> str:
-    lines = ["Usage: pylock COMMAND [OPTIONS] ...", "", "Locks between processes and hosts, without a daemon.", ""]
-    lines += [f"  {command.name:<12}{command.help}" for command in ALL]
-    lines += ["", 'See "pylock help COMMAND". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
-    return "\n".join(lines)
-
-
-def help_text(command: Command) -> str:
-    import textwrap
-
-    lines = [f"Usage: {command.usage}", "", *textwrap.wrap(command.help, _WIDTH)]
-    for group in _groups(command):
-        lines += ["", f"{group}:"]
-        for option in command.options:
-            if option.group == group:
-                lines += _option_lines(option)
-        examples = _examples(command, group)
-        if examples:
-            width = min(max(len(example) for example, _ in examples), _EXAMPLE_WIDTH)
-            lines += ["", *(f"  {example:<{width}}  # {what}" for example, what in examples)]
-    if command.exit_codes:
-        lines += ["", "Exit status:", *(f"  {code:<8}{what}" for code, what in command.exit_codes)]
-    return "\n".join(lines)
-
-
-def _groups(command: Command) -> list[str]:
-    return list(dict.fromkeys(option.group for option in command.options))
-
-
-def _examples(command: Command, group: str) -> tuple[Example, ...]:
-    return EXAMPLES.get(command.name, {}).get(group, ())
-
-
-def _option_lines(option: Option) -> list[str]:
-    import textwrap
-
-    head = f"  {option.spelling}"
-    wrapped = textwrap.wrap(option.help, _WIDTH - _INDENT)
-    first = f"{head:<{_INDENT}}{wrapped[0]}" if len(head) < _INDENT - 1 else f"{head}\n{' ' * _INDENT}{wrapped[0]}"
-    return [first, *(" " * _INDENT + line for line in wrapped[1:])]
+_ABOUT = "locks between processes and hosts, without a daemon"
+_READ = (
+    ("PYLOCK_DIR", "The lock directory where none is given."),
+    ("PYLOCK_CONFIG", "A settings file, read after the system's and the user's."),
+)
+_SET = (
+    (
+        "PYLOCK_NAME, PYLOCK_MODE, PYLOCK_TOKEN, PYLOCK_WAITED, PYLOCK_DIR, PYLOCK_HELD",
+        "Set for the command: its lock, the mode, the fencing token, the seconds that it waited, the directory, and all"
+        " locks it runs under.",
+    ),
+    (
+        "PYLOCK_ELEMENT, PYLOCK_VALUE",
+        "Set for the command: the elements of a pool that it got; its number of a sequence, or its timestamp.",
+    ),
+)
+_FILES = (("/etc/pylock/config.toml, ~/.config/pylock/config.toml", "Settings."),)
 
 
 def print_man_page(values: Values, operands: list[str]) -> int:
-    if operands:
-        raise UsageError("man takes no operands")
-    print(man_page())
+    if len(operands) > 1:
+        raise UsageError(f"man prints one page at a time, not those of {' '.join(operands)}")
+    print(man_pages()[f"pylock-{named(operands[0]).name}" if operands else "pylock"])
     return 0
 
 
-def man_page() -> str:
-    lines = [
-        f'.TH PYLOCK 1 "" "pylock {__version__}" "User Commands"', ".nh", ".SH NAME",
-        r"pylock \- locks between processes and hosts, without a daemon", ".SH SYNOPSIS",
-    ]  # fmt: skip
-    for command in _ALL:
-        lines += [f".B {_troff(command.usage)}", ".br"]
-    lines.append(".SH COMMANDS")
-    for command in _ALL:
-        lines += [f".SS {_troff(command.usage)}", _troff(command.help)]
-        for group in _groups(command):
-            lines += [".PP", rf"\fI{_troff(group)}\fR"]
-            for option in command.options:
-                if option.group == group:
-                    lines += [".TP", rf"\fB{_troff(option.spelling.strip())}\fR", _troff(option.help)]
-            for example, what in _examples(command, group):
-                lines += [".PP", f"Example: {_troff(what)}", ".PP", ".RS", f".B {_troff(example)}", ".RE"]
-    lines.append(".SH EXIT STATUS")
-    for code, what in EXIT_CODES:
-        lines += [".TP", rf"\fB{_troff(code)}\fR", _troff(what)]
-    lines += [
-        ".SH ENVIRONMENT", ".TP", r"\fBPYLOCK_DIR\fR", "The lock directory where none is given.", ".TP",
-        r"\fBPYLOCK_CONFIG\fR", "A settings file, read after the system's and the user's.", ".TP",
-        r"\fBPYLOCK_NAME\fR, \fBPYLOCK_MODE\fR, \fBPYLOCK_TOKEN\fR, \fBPYLOCK_WAITED\fR, \fBPYLOCK_DIR\fR,"
-        r" \fBPYLOCK_HELD\fR",
-        "Set for the command: its lock, the mode, the fencing token, the seconds that it waited, the directory, and all"
-        " locks it runs under.",
-        ".TP", r"\fBPYLOCK_ELEMENT\fR, \fBPYLOCK_VALUE\fR",
-        "Set for the command: the elements of a pool that it got; its number of a sequence, or its timestamp.",
-        ".SH FILES", ".TP", r"\fI/etc/pylock/config.toml\fR, \fI~/.config/pylock/config.toml\fR", "Settings.",
-        ".SH SEE ALSO", r"\fBflock\fR(1), \fBtimeout\fR(1), \fBfcntl_locking\fR(2)",
-    ]  # fmt: skip
-    return "\n".join(lines)
+def man_pages() -> dict[str, str]:
+    """Return all pages by their names; each belongs to section 1."""
+    pages = {f"pylock-{command.name}": "\n".join(_page_of(command)) for command in _ALL}
+    return {"pylock": "\n".join(_overview())} | pages
 
 
-def _troff(text: str) -> str:
+def _overview() -> list[str]:
+    commands = ((f"pylock-{command.name}(1)", command.help) for command in _ALL)
+    return [
+        *_head("pylock", _ABOUT), ".B pylock", r"\fICOMMAND\fR [\fIOPTIONS\fR] ...", *_terms("COMMANDS", commands),
+        *_terms("EXIT STATUS", EXIT_CODES), *_terms("ENVIRONMENT", _READ + _SET), *_terms("FILES", _FILES),
+        *_see_also([f"pylock-{command.name}" for command in _ALL]),
+    ]  # fmt: skip
+
+
+def _page_of(command: Command) -> list[str]:
+    lines = _head(f"pylock-{command.name}", command.help.rstrip("."))
+    lines += [f".B {troff(command.usage)}", ".SH OPTIONS"]
+    for group in groups_of(command):
+        lines += [f".SS {troff(group)}"]
+        for option in command.options:
+            if option.group == group:
+                lines += _term(option.spelling.strip(), option.help)
+        for example, what in examples_of(command, group):
+            lines += [".PP", f"Example: {troff(what)}", ".PP", ".RS", f".B {troff(example)}", ".RE"]
+    lines += _terms("EXIT STATUS", command.exit_codes)
+    return lines + _terms("ENVIRONMENT", _READ + _SET * (command.takes == COMMAND)) + _see_also(["pylock"])
+
+
+def _head(name: str, about: str) -> list[str]:
+    title = f'.TH {troff(name.upper())} 1 "" "pylock {__version__}" "User Commands"'
+    return [title, ".nh", ".SH NAME", rf"{troff(name)} \- {troff(about)}", ".SH SYNOPSIS"]
+
+
+def _terms(section: str, terms: Iterable[tuple[str, str]]) -> list[str]:
+    return [f".SH {section}", *(line for term, what in terms for line in _term(term, what))]
+
+
+def _term(term: str, what: str) -> list[str]:
+    return [".TP", rf"\fB{troff(term)}\fR", troff(what)]
+
+
+def _see_also(pages: list[str]) -> list[str]:
+    own = [rf"\fB{troff(page)}\fR(1)," for page in pages]
+    return [".SH SEE ALSO", *own, r"\fBflock\fR(1), \fBtimeout\fR(1), \fBfcntl_locking\fR(2)"]
+
+
+def troff(text: str) -> str:
+    """Return the text as it stands in a page."""
     text = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
     return text if not text.startswith(".") else rf"\&{text}"

@@ -50,6 +50,9 @@ OPERANDS, COMMAND, WORDS = "operands", "command", "words"
 all its words as they are, options too."""
 
 
+FAILURE = ("125", "wrong usage, or pylock itself failed")
+
+
 class Command:
     """One command of pylock: its options, its operands, and the function that carries it out (module:name)."""
 
@@ -57,7 +60,7 @@ class Command:
 
     def __init__(
         self, name: str, operands: str, help: str, run: str, options: tuple[Option, ...],
-        exit_codes: tuple[tuple[str, str], ...] = (), takes: str = OPERANDS,
+        exit_codes: tuple[tuple[str, str], ...] = (("0", "all went well"), FAILURE), takes: str = OPERANDS,
     ) -> None:  # fmt: skip
         self.name = name
         self.operands = operands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import DIRECTORY, HELP, Command, Option, whole
+from .options import DIRECTORY, FAILURE, HELP, Command, Option, whole
 from .run_options import RUN
 
 _AS_RUN = {
@@ -31,6 +31,11 @@ TAKE = Command(
         *(option for option in RUN.options if option.long in _AS_RUN),
         HELP,
     ),
+    (
+        ("0", "the script holds the lock"),
+        ("75", "the lock was busy, or was not had in time (changed by --busy-exit-code)"),
+        FAILURE,
+    ),
 )
 RELEASE = Command(
     "release",
@@ -42,8 +47,9 @@ RELEASE = Command(
 HELD = Command(
     "held",
     "NAME",
-    "Find out whether the caller runs under the lock already: exit status 0 if so, 1 if not.",
+    "Find out whether the caller runs under the lock already.",
     "pylock._cli.script:tell_if_held",
     (DIRECTORY, HELP),
+    (("0", "it does"), ("1", "it does not"), FAILURE),
 )
 IN_SCRIPTS = (PATH, TAKE, RELEASE, HELD)

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from command import Running, environment, pylock
 from contender import Contender, until
+from shells import need
 
 import pylock as library
-from pylock._cli import commands, examples, manual, options, watch
+from pylock._cli import commands, examples, helping, manual, options, watch
 
 
 def test_status_shows_holders_and_waiters_as_a_table(contenders: type[Contender]) -> None:
@@ -185,12 +186,37 @@ def test_every_option_is_in_an_example_that_can_be_parsed(command: options.Comma
             assert shown[option.group] & {f"--{option.long}", f"-{option.short}"}, option.long
 
 
-def test_man_page_has_every_option() -> None:
-    page = manual.man_page()
-    assert page.startswith(".TH PYLOCK 1")
+@pytest.mark.parametrize("command", commands.ALL, ids=lambda command: command.name)
+def test_man_page_of_a_command_has_all_that_its_help_has(command: options.Command) -> None:
+    page, help = (pylock(word, command.name).stdout for word in ("man", "help"))
+    assert page.startswith(f".TH PYLOCK\\-{command.name.upper()} 1 ")
+    for option in helping.in_full(command).options:
+        assert option.help in help.replace("\n" + " " * 28, " ")
+        assert manual.troff(option.help) in page
+    for code, what in helping.in_full(command).exit_codes:
+        assert f"  {code:<8}{what}" in help
+        assert rf"\fB{manual.troff(code)}\fR" in page
+
+
+def test_man_page_of_pylock_names_those_of_its_commands() -> None:
+    page = pylock("man").stdout
+    assert page.startswith(".TH PYLOCK 1 ")
     for command in commands.ALL:
-        for option in command.options:
-            assert option.long.replace("-", r"\-") in page
+        assert rf"\fBpylock\-{command.name}\fR(1)" in page
+
+
+def test_man_pages_are_rendered_without_a_complaint(tmp_path: Path) -> None:
+    need("man")
+    for name, text in manual.man_pages().items():
+        page = tmp_path / f"{name}.1"
+        page.write_text(text)
+        done = subprocess.run(
+            ["man", "--warnings", "--local-file", str(page)],
+            env=os.environ | {"LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MANPAGER": "cat"},
+            capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert f"{name} - " in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_every_option_of_every_command_is_completed(command: commands.Command) -
         ("run --wait-for ''", completion.WORDS, ["command", "tree"]),
         ("init -g ''", completion.WORDS, ["root"]),
         ("completion ''", completion.WORDS, ["bash", "zsh", "fish"]),
+        ("man ''", completion.WORDS, ["run", "flom", "man"]),
         ("run name ''", completion.WORDS, ["--"]),
         ("run -sq name ''", completion.WORDS, ["--"]),
         ("flom ''", completion.WORDS, ["--"]),
@@ -199,7 +200,7 @@ def test_zsh_finds_the_installed_script_by_itself(tmp_path: Path) -> None:
         shell.close()
 
 
-def test_installation_has_the_scripts_and_the_man_page_where_they_are_looked_for() -> None:
+def test_installation_has_the_scripts_and_the_man_pages_where_they_are_looked_for() -> None:
     try:
         installed = {str(file).rpartition("share/")[2]: file for file in metadata.files("pylock-fcntl") or ()}
     except metadata.PackageNotFoundError:
@@ -209,6 +210,7 @@ def test_installation_has_the_scripts_and_the_man_page_where_they_are_looked_for
         "zsh/site-functions/_pylock",
         "fish/vendor_completions.d/pylock.fish",
         "man/man1/pylock.1",
+        *(f"man/man1/pylock-{command.name}.1" for command in commands.ALL),
     ):
         assert "pylock" in Path(installed[file].locate()).read_text()
 
