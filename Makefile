@@ -7,11 +7,12 @@ NEWEST := .venv-newest
 TRIED := .venv-wheel
 SITE := .venv-docs
 FRAMEWORKS := .venv-frameworks
+PYTHONS := .venv-nox
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
+.PHONY: help demo test test-newest pythons test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
 	screens wheel clean
 
 help:
@@ -28,6 +29,9 @@ test-newest: ## all tests, with the newest versions of everything
 	rm -rf $(NEWEST)
 	$(MAKE) $(NEWEST)/dev
 	$(NEWEST)/bin/python -m pytest
+
+pythons: $(PYTHONS)/installed ## all tests under each Python that is installed; WHAT for pytest
+	$(PYTHONS)/bin/python -m nox --envdir $(PYTHONS)/sessions $(if $(WHAT),-- $(WHAT))
 
 frameworks: $(FRAMEWORKS)/dev ## run the programs of the page about frameworks, under the real ones
 	$(FRAMEWORKS)/bin/python -m pytest -rs tests/house/test_frameworks.py
@@ -90,7 +94,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) $(PYTHONS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
@@ -119,4 +123,10 @@ $(FRAMEWORKS)/dev: pyproject.toml
 	$(PYTHON) -m venv $(FRAMEWORKS)
 	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade pip
 	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade --group frameworks --editable .
+	@touch $@
+
+$(PYTHONS)/installed: pyproject.toml
+	$(PYTHON) -m venv $(PYTHONS)
+	$(PYTHONS)/bin/python $(INSTALL) --upgrade pip
+	$(PYTHONS)/bin/python $(INSTALL) --group pythons
 	@touch $@
