@@ -11,11 +11,11 @@ from pathlib import Path
 
 from .parties import EXCLUSIVE, READERS, SEMAPHORES, SHARED, WRITERS, rush
 
-GROUPS = [
-    [*EXCLUSIVE.values(), *SHARED.values()],
-    [*READERS.values(), *WRITERS.values()],
-    [*SEMAPHORES.values()],
-]
+GROUPS = {
+    "locks": [*EXCLUSIVE.values(), *SHARED.values()],
+    "read-write": [*READERS.values(), *WRITERS.values()],
+    "semaphores": [*SEMAPHORES.values()],
+}
 
 
 def meet(one: str, other: str, seconds: float) -> int:
@@ -33,8 +33,12 @@ def meet(one: str, other: str, seconds: float) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each pair")
-    seconds = parser.parse_args().seconds
-    pairs = [pair for group in GROUPS for pair in combinations_with_replacement(group, 2)]
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; by default all")
+    given = parser.parse_args()
+    seconds = given.seconds
+    if unknown := set(given.groups) - set(GROUPS):
+        parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    pairs = [pair for name in given.groups or GROUPS for pair in combinations_with_replacement(GROUPS[name], 2)]
     overlaps = sum(meet(one, other, seconds) for one, other in pairs)
     print(f"{len(pairs)} pairs, {seconds:.0f} s each: {overlaps} overlaps")
     sys.exit(1 if overlaps else 0)
