@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test test-newest pythons test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
+.PHONY: help demo test coverage test-newest pythons test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
 	screens wheel clean
 
 help:
@@ -24,6 +24,13 @@ demo: $(VENV)/installed ## the main job: real commands take turns under real loc
 
 test: $(VENV)/dev ## all tests, with the versions that they were made for
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/dev ## which lines and branches the tests go through, in a report; what kill -9 ends does not count
+	rm -rf .coverage
+	mkdir .coverage
+	-$(BIN)/python -m coverage run -m pytest $(WHAT)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 test-newest: ## all tests, with the newest versions of everything
 	rm -rf $(NEWEST)
@@ -94,7 +101,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) $(PYTHONS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) $(PYTHONS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
