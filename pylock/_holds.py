@@ -76,6 +76,14 @@ class Hold:
         assert self._claim.grant is not None
         return self._claim.grant[2]
 
+    @property
+    def held(self) -> bool:
+        """Whether it is held as far as this process knows, which has neither released it nor forked it off.
+
+        What befell it elsewhere tells `check`.
+        """
+        return self._claim.is_alive
+
     def fileno(self) -> int:
         """The descriptor by which the kernel knows this hold: for those who pass it on to another program.
 

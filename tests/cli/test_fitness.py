@@ -62,6 +62,16 @@ def test_check_with_a_peer_that_is_another_command(directory: Path) -> None:
     assert done.stdout.endswith("is fit for locks between the processes of this host and of 'env'\n")
 
 
+@pytest.mark.parametrize("peer", ["env", """sh -c 'eval "$*"' sh"""], ids=["words as they are", "read by a shell"])
+def test_check_with_a_peer_finds_a_directory_of_any_name(peer: str, tmp_path: Path) -> None:
+    directory = tmp_path / "it's a $HOME; directory"
+    directory.mkdir(mode=0o700)
+    path = os.path.dirname(sys.executable) + ":" + os.environ["PATH"]
+    done = pylock("check", str(directory), "--peer", peer, env=environment(PATH=path))
+    assert done.returncode == 0, done.stdout
+    assert "exclude each other" in done.stdout
+
+
 def test_check_does_not_hang_with_the_file_system(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -24,8 +23,9 @@ _PROGRAM = ("-m", "pylock._cli.check.proof")
 def proof(path: str, seconds: float, interpreter: list[str], between: str) -> Finding:
     """Hold a lock here, and have another process, which the interpreter runs, try for it."""
     name = f"pylock-check-{os.getpid()}"
-    own = [sys.executable, *_PROGRAM, "hold", path, name]
-    other = [*interpreter, *_PROGRAM, "probe", shlex.quote(path) if len(interpreter) > 1 else path, name, str(seconds)]
+    directory = os.fsencode(path).hex()  # which says the same whether a shell stands between, as with ssh, or none
+    own = [sys.executable, *_PROGRAM, "hold", directory, name]
+    other = [*interpreter, *_PROGRAM, "probe", directory, name, str(seconds)]
     try:
         with Witness(own, seconds) as holder:
             if holder.line() != "held":
@@ -78,4 +78,5 @@ def _probe(directory: str, name: str, seconds: str) -> None:
 
 if __name__ == "__main__":
     parts: dict[str, Callable[..., None]] = {"hold": _hold, "probe": _probe}
-    parts[sys.argv[1]](*sys.argv[2:])
+    part, directory, *rest = sys.argv[1:]
+    parts[part](os.fsdecode(bytes.fromhex(directory)), *rest)
