@@ -1,8 +1,9 @@
 """A soak: many processes, all modes, killed and stopped at random, while capacities change and files are removed.
 
-Exclusion is not judged by pylock but by a witness. Each worker has witness files of its own: while it holds a lock, it
-keeps them flocked, with its lock, mode and weight written in them. Who is granted a lock writes its own witness first
-and then looks at all the others', so of two who hold together at least one sees the other.
+They take plain and counted locks, paths, and two locks at once. Exclusion is judged by a witness, not by pylock: each
+worker has witness files of its own: while it holds locks, it keeps them flocked, with the locks and modes written in
+them. Who is granted a lock writes its own witness first and then looks at all the others', so of two who hold together
+at least one sees the other.
 
 When a worker is killed the kernel must give up the witness before the lock. It frees the files of a dead process in no
 documented order (measured on Linux 6.18: the last opened one first), so each worker has two witnesses, one with a
@@ -22,9 +23,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pylock
 from pylock import _modes as modes
@@ -32,8 +34,39 @@ from pylock._file import directories, removal
 
 MODES = ["NL", "CR", "CW", "PR", "PR", "PR", "PW", "EX", "EX"]
 CAPACITY = 5
-LOCKS = {"modes": None, "modes-fair": "fair", "counted": None, "counted-fair": "fair", "changing": None}
+COUNTED = {"counted": None, "counted-fair": "fair", "changing": None}
+PATHS = {"/": None, "/a": None, "/a/b": None, "/a/c": None, "/d": None}
+LOCKS = {"modes": None, "modes-fair": "fair"} | COUNTED | PATHS
 RECORD = 64
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a worker asks for."""
+
+    name: str
+    mode: str
+    weight: int
+
+    def new(self, timeout: float, priority: int, directory: Path) -> Any:
+        if self.name in PATHS:
+            return pylock.path_lock(self.name, self.mode, timeout=timeout, priority=priority, directory=directory)
+        return pylock.lock(
+            self.name, self.mode, weight=self.weight, timeout=timeout, policy=LOCKS[self.name], priority=priority,
+            directory=directory,
+        )  # fmt: skip
+
+    def excludes(self, name: str, mode: str) -> bool:
+        """Whether nobody else may have that, in that mode, together with this."""
+        return is_related(self.name, name) and mode not in modes.rule_of(self.mode).compatible
+
+
+def is_related(one: str, other: str) -> bool:
+    """Whether they are one lock, or a path and one above it."""
+    if one not in PATHS or other not in PATHS:
+        return one == other
+    below, above = sorted((f"{one}/", f"{other}/"), key=len, reverse=True)
+    return below.startswith(above) or "//" in above
 
 
 @dataclass
@@ -63,10 +96,9 @@ class Worker:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self.low = [os.open(base / f"low{other}", flags) for other in range(count)]
         self.high = [self.open_high(base / f"high{other}", flags) for other in range(count)]
-        counted = [name for name in LOCKS if not name.startswith("modes")]
-        self.low_units = {name: self.open_units(name, "low", flags, os.open) for name in counted}
-        self.high_units = {name: self.open_units(name, "high", flags, self.open_high) for name in counted}
-        self.tokens = {name: os.open(base / f"token-{name}", flags) for name in LOCKS}
+        self.low_units = {name: self.open_units(name, "low", flags, os.open) for name in COUNTED}
+        self.high_units = {name: self.open_units(name, "high", flags, self.open_high) for name in COUNTED}
+        self.tokens = {name: os.open(base / f"token-{name.replace('/', '-')}", flags) for name in LOCKS}
         self.violations = os.open(base / "violations", flags | os.O_APPEND)
         self.operations = os.open(base / "operations", flags)
         self.done = 0
@@ -95,17 +127,12 @@ class Worker:
             self.operate()
 
     def operate(self) -> None:
-        name = self.random.choice(list(LOCKS))
-        mode = "PR" if name.startswith(("counted", "chang")) and self.random.random() < 0.9 else None
-        mode = mode or self.random.choice(MODES)
-        weight = self.random.choice([1, 1, 2, 3]) if mode == "PR" else 1
-        lock = pylock.lock(
-            name, mode, weight=weight, timeout=self.random.choice([0, 0.001, 0.05, 0.3]), policy=LOCKS[name],
-            priority=self.random.choice([0, 0, 0, 5]), directory=self.base / "locks",
-        )  # fmt: skip
+        asked = [self.ask(name) for name in self.names()]
+        timeout, priority = self.random.choice([0, 0.001, 0.05, 0.3]), self.random.choice([0, 0, 0, 5])
+        each = [ask.new(timeout, priority, self.base / "locks") for ask in asked]
         try:
-            with lock as hold:
-                self.witness(name, mode, weight, hold.token)
+            with pylock.all_of(*each, timeout=timeout) if len(each) > 1 else each[0] as held:
+                self.witness(asked, held.holds if len(each) > 1 else [held])
                 self.done += 1
                 os.pwrite(self.operations, self.done.to_bytes(8), 8 * self.place)
                 for witness in self.held:
@@ -113,24 +140,37 @@ class Worker:
         except (pylock.LockTimeout, pylock.DefinitionMismatch):
             pass
 
-    def witness(self, name: str, mode: str, weight: int, token: int) -> None:
-        for mine in (self.low[self.place], self.high[self.place]):
-            os.pwrite(mine, f"{name} {mode} {weight}".ljust(RECORD).encode(), 0)
-            fcntl.flock(mine, fcntl.LOCK_EX)
+    def names(self) -> list[str]:
+        """One lock, or now and then two that may be taken at once."""
+        one, other = self.random.sample(list(LOCKS), 2)
+        return [one, other] if self.random.random() < 0.2 and not is_related(one, other) else [one]
+
+    def ask(self, name: str) -> Asked:
+        mode = self.random.choice(MODES)
+        if name in COUNTED and self.random.random() < 0.9:
+            mode = "PR"
+        return Asked(name, mode, self.random.choice([1, 1, 2, 3]) if mode == "PR" and name not in PATHS else 1)
+
+    def witness(self, asked: list[Asked], holds: Sequence[Any]) -> None:
+        record = " ".join(f"{ask.name} {ask.mode}" for ask in asked).ljust(RECORD).encode()
         self.held = [self.low[self.place], self.high[self.place]]
+        for mine in self.held:
+            os.pwrite(mine, record, 0)
+            fcntl.flock(mine, fcntl.LOCK_EX)
         for place, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if place == self.place or not (self.is_flocked(low) and self.is_flocked(high)):
                 continue
             seen = os.pread(high, RECORD, 0)
-            their_name, their_mode, _ = seen.decode().split()
-            if their_name != name or not self.holds_still(low, high, seen):
-                continue
-            if their_mode not in modes.rule_of(mode).compatible:
-                self.report(f"{name}: {mode} beside {their_mode}")
-        if mode == "PR" and name in self.low_units:
-            self.witness_units(name, weight)
-        if mode in ("PW", "EX"):
-            self.check_token(name, token)
+            words = iter(seen.decode().split())
+            for name, mode in zip(words, words, strict=True):
+                for ask in asked:
+                    if ask.excludes(name, mode) and self.holds_still(low, high, seen):
+                        self.report(f"{ask.name}: {ask.mode} beside {mode} of {name}")
+        for ask, hold in zip(asked, holds, strict=True):
+            if ask.mode == "PR" and ask.name in COUNTED:
+                self.witness_units(ask.name, ask.weight)
+            if ask.mode in ("PW", "EX"):
+                self.check_token(ask.name, hold.token)
         if self.random.random() < 0.3:
             time.sleep(self.random.random() * 0.002)
 
@@ -193,9 +233,8 @@ class Soak:
     def run(self, seconds: float) -> Report:
         begun = time.monotonic()
         try:
-            for name, policy in LOCKS.items():
-                if not name.startswith("modes"):
-                    pylock.define(name, capacity=CAPACITY, policy=policy, directory=self.locks)
+            for name, policy in COUNTED.items():
+                pylock.define(name, capacity=CAPACITY, policy=policy, directory=self.locks)
             for place in range(self.processes):
                 self.start(place)
             while time.monotonic() - begun < seconds:
@@ -274,7 +313,7 @@ class Soak:
         pylock.define("changing", capacity=CAPACITY, directory=self.locks)
         for name in LOCKS:
             try:
-                pylock.lock(name, directory=self.locks).acquire_nowait().release()
+                Asked(name, "EX", 1).new(0, 0, self.locks).acquire_nowait().release()
             except pylock.WouldBlock as error:
                 self.report.violations.append(f"not free: {error}")
         self.clean()
