@@ -19,9 +19,13 @@ from watchdog import TEST_SECONDS, Watchdog
 
 @pytest.fixture(autouse=True, scope="session")
 def default_signals() -> None:
-    """Who starts the tests by nohup or in the background of a script has these ignored, and so would every child."""
+    """Who starts the tests by nohup or in the background of a script has these ignored, and so would every child.
+
+    From a handler a child gets the default of a signal; and a write to one that has ended does not end the tests.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+    signal.signal(signal.SIGPIPE, lambda number, frame: None)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 
