@@ -147,8 +147,8 @@ def path_of(fd: int) -> str:
     return os.readlink(f"/proc/self/fd/{fd}")
 
 
-def descriptors_of(path: Path) -> list[int]:
-    """Those that this process has open of the file."""
+def descriptors_of(path: Path | str) -> list[int]:
+    """Those that this process has open of the file, or of what the kernel calls so."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:

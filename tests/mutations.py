@@ -468,8 +468,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/together.py",
-        "return self._sources.watch(processes, bells)",
-        "return False",
+        "and self._sources.watch(processes, bells)",
+        "and False",
         "acquiring/test_together.py::test_holder_that_is_killed_wakes_who_waits_for_several",
     ),
     Mutation(

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 """How often all locks may have changed hands before others have to wait for who waits for several."""
+MOST_HEARD = 16
+"""Ends and bells that are listened to, as each takes a descriptor of the program's; of more, none."""
 _SEAT_PAUSE = 0.005
 
 
@@ -408,12 +410,12 @@ class _Waiter:
 
     def _listens(self, lacking: list[_Part], first: list[bool]) -> bool:
         """Listen to what keeps it out of each; False if that cannot be, or each question is one for a file server."""
-        if any(part.request.directory.remote for part in lacking):
-            return False
-        processes: list[Process | None] = []
-        bells: list[str] = []
+        processes: set[Process | None] = set()
+        bells: set[str] = set()
         for part, is_first in zip(lacking, first, strict=True):
+            if part.request.directory.remote or len(processes) + len(bells) > MOST_HEARD:
+                return False
             more = part.outlook.whom_to_hear(is_first)
-            processes += more[0]
-            bells += more[1]
-        return self._sources.watch(processes, bells)
+            processes.update(more[0])
+            bells.update(more[1])
+        return len(processes) + len(bells) <= MOST_HEARD and self._sources.watch(processes, bells)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from command import Running
 from contender import Contender, until, waiting
+from kernel import descriptors_of
 
 import pylock
 from pylock._acquiring import together
@@ -327,3 +328,28 @@ def test_idle_it_looks_once_a_second(contenders: type[Contender], monkeypatch: p
     with pytest.raises(pylock.LockTimeout):
         all_of("abc").acquire(0.8)
     assert 1 <= len(looks) <= 3  # the first, one as it begins to listen, and that at the end of its time
+
+
+def test_it_takes_few_descriptors_to_listen(
+    executor: ThreadPoolExecutor, contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than so many it hears none, and looks by itself."""
+    monkeypatch.setattr(together, "MOST_HEARD", 1)
+    one, other = contenders(), contenders()
+    one.acquire("a")
+    other.acquire("b")
+    looked = threading.Event()
+    listens = together._Waiter._listens
+
+    def listen(*arguments: Any) -> bool:
+        heard = listens(*arguments)
+        looked.set()
+        return heard
+
+    monkeypatch.setattr(together._Waiter, "_listens", listen)
+    job = executor.submit(all_of("ab").acquire, 30)
+    assert looked.wait(10)
+    assert descriptors_of("anon_inode:[pidfd]") == []
+    one.kill()
+    other.release()
+    job.result(10).release()
