@@ -31,7 +31,9 @@ def stubborn() -> Iterator[tuple[Running, int]]:
     """A `pylock run` that holds "x", and the pid of its command."""
     running = Running("run", "x", "--", *STUBBORN)
     try:
-        yield running, int(running.line())
+        command = int(running.line())
+        until(lambda: library.inspect("x").holders[0].child == command)  # it may have begun before it is noted
+        yield running, command
     finally:
         running.close()
 
