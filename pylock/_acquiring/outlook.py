@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _ALL_UNITS = write_lock(UNITS, UNITS + UNIT_COUNT)
 _MOST_WATCHED = 8
-"""Holders of a counted lock whose ends are listened to."""
+"""Holders whose ends are listened to, as each takes a descriptor of the program's; of more, none."""
 _LATELY = 1.0
 """Seconds for which what was seen of the queue may be compared with what is seen now."""
 
@@ -61,7 +61,10 @@ class Outlook:
         return processes, [bell_path(self._request.path, seat) for seat in seats]
 
     def _holders(self) -> list[Process | None]:
-        """Who holds what is waited for: those with units; if there are none, those with seats. None for others."""
+        """Who holds what is waited for: those with units, or, if there are none, those with seats. None: not known.
+
+        Those with seats need not be heard while others have units: once one of these is gone, the waiter looks anew.
+        """
         if is_free(self._fd, ANY_HOLDER):
             return []
         held = find(self._fd, _ALL_UNITS)
@@ -96,7 +99,7 @@ class Outlook:
     def _seat_slots(self) -> set[int]:
         return {seat_slot(seat) for seat in all_seats(self._fd)}
 
-    def is_past_stuck_ones(self) -> bool:
+    def sees_stuck_queue(self) -> bool:
         """Whether those in front neither heard the bell that was rung by the last look, nor took the free lock."""
         path, before, was_free = self._request.path, self._fronts, self.was_free
         lately = monotonic() - self._observed < _LATELY

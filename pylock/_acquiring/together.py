@@ -224,7 +224,7 @@ class _Part:
         if happened & (OTHER_RUNG | ENDED):
             self.outlook.observe()
         waits_in_vain = not ready and self.claim.grant is None and not self.is_first()
-        self._passes = waits_in_vain and self.outlook.is_past_stuck_ones()
+        self._passes = waits_in_vain and self.outlook.sees_stuck_queue()
 
     def take(self) -> bool:
         self.claim.grant = self.request.attempt(self.fd, self.request, self.seat)

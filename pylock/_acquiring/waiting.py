@@ -178,7 +178,7 @@ class _Wait:
                 self._soon = iter(SOON)
             if happened & (OTHER_RUNG | ENDED):
                 self.outlook.observe()
-            stuck = not (first or ready) and self.outlook.is_past_stuck_ones()
+            stuck = not (first or ready) and self.outlook.sees_stuck_queue()
 
     def _pause(self, first: bool, happened: int) -> float | None:
         """Seconds until the next look, if nothing happens before; None if time is up."""

@@ -1,4 +1,4 @@
-"""What wakes a waiter besides its own bell: the end of a process that it waits for, and the bell of who is before it.
+"""What wakes a waiter besides its own bells: the end of a process that it waits for, the bell of who is before it.
 
 All of it is seen through one descriptor, that of an epoll (epoll(7)), as the bell alone is where nothing else is
 watched. A pidfd is readable once its process has ended (pidfd_open(2), Linux 5.3). What cannot be watched, such as a
@@ -29,7 +29,7 @@ RUNG, OTHER_RUNG, ENDED = 1, 2, 4
 
 
 class Sources:
-    """What one waiter listens to, besides its own bells. `take` tells what has happened."""
+    """What one waiter listens to: its own bells, ends of processes, bells of others. `take` tells what has happened."""
 
     __slots__ = ("_are_new", "_bells", "_ends", "_epoll", "_others", "_wanted")
 
