@@ -572,28 +572,6 @@ def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(new_grou
         os.close(terminal)
 
 
-@pytest.mark.parametrize("new_group", [[], ["--new-group"]])
-def test_ctrl_z_stops_both_and_fg_goes_on(new_group: list[str], tmp_path: Path) -> None:
-    """A shell with job control runs it: stop by the terminal, look at the job, and go on."""
-    with interactive_shell() as terminal:
-        # Not a shell: one that is stopped between vfork and exec never counts as stopped.
-        script = tmp_path / "script.py"
-        script.write_text(
-            "import os, time\nprint('ready', flush=True)\n"
-            f"while not os.path.exists('{tmp_path}/go'): time.sleep(0.005)\nprint('done')\n"
-        )
-        words = shlex.join([*PYLOCK, "run", *new_group, "x", "--", sys.executable, str(script)])
-        os.write(terminal, f"{words}\n".encode())
-        read_until(terminal, "ready")
-        os.write(terminal, b"\x1a")
-        read_until(terminal, "Stopped")
-        assert library.lock("x").locked()
-        (tmp_path / "go").touch()
-        os.write(terminal, b"fg\n")
-        read_until(terminal, "done")
-        until(lambda: is_free("x"))
-
-
 def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[Contender]) -> None:
     holder = contenders()
     holder.acquire("x")
@@ -610,8 +588,9 @@ def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[
 @pytest.mark.parametrize("go_on", ["bg", "fg"])
 @pytest.mark.parametrize("new_group", [[], ["--new-group"]])
 def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: str, tmp_path: Path) -> None:
-    """In the background it leaves the terminal to the shell, which would end without it."""
+    """Ctrl-Z stops both, which hold on. By bg the terminal is left to the shell, which would end without it."""
     with interactive_shell() as terminal:
+        # Not a shell: one that is stopped between vfork and exec never counts as stopped.
         script = tmp_path / "script.py"
         script.write_text(
             "import os, time\nprint('ready', flush=True)\n"
@@ -622,6 +601,7 @@ def test_stopped_job_goes_on_where_the_shell_says(new_group: list[str], go_on: s
         read_until(terminal, "ready")
         os.write(terminal, b"\x1a")
         read_until(terminal, "Stopped")
+        assert library.lock("x").locked()
         os.write(terminal, f"{go_on}\n".encode())
         (tmp_path / "go").touch()
         read_until(terminal, "done")
