@@ -167,17 +167,18 @@ def _after_all(fd: int, priority_class: int, arrival: int) -> int:
 
 
 def _find_last(fd: int, start: int, stop: int) -> int | None:
-    """Return where the last lock of somebody else between start and stop begins; found from the end, by doubling."""
-    step = 1 << ARRIVAL_SHIFT
+    """Return where the last lock of somebody else between start and stop begins.
+
+    The kernel tells any one. So from each that it told, a look goes from the end back, twice as far each time.
+    """
     last = None
-    while start < stop:
-        begin = max(start, stop - step)
-        held = find(fd, write_lock(begin, stop))
-        if held is not None:
-            last, start, step = held[0], held[1], 1 << ARRIVAL_SHIFT  # from there on there may be later ones
-        elif begin == start:
-            break
-        else:
+    while start < stop and (held := find(fd, write_lock(start, stop))):
+        last, start = held[0], held[1]
+        step = 1 << ARRIVAL_SHIFT
+        while step < stop - start:
+            if held := find(fd, write_lock(stop - step, stop)):
+                last, start = held[0], held[1]
+                break
             step *= 2
     return last
 

@@ -31,6 +31,7 @@ import pylock
 from pylock._acquiring import waiting as waiting_room
 from pylock._acquiring.outlook import Outlook
 from pylock._acquiring.waiting import wait
+from pylock._file import byterange
 from pylock._file.descriptors import drop
 from pylock._file.lockfile import open_file
 from pylock._modes import SHARED
@@ -149,6 +150,35 @@ def test_who_comes_later_stands_behind_also_while_the_clock_stands() -> None:
         tickets, last = places("x", "ESSEESESEESSSESE")
     arrivals = [ticket.number >> 14 for ticket in tickets]
     assert arrivals == sorted(set(arrivals))
+    for fd in (*(ticket.fd for ticket in tickets), last):
+        drop(fd)
+
+
+@pytest.mark.parametrize("order", ["as they came", "last first"])
+def test_each_hears_who_stands_directly_before_it_in_either_lane(order: str) -> None:
+    lanes = "ESSEESESEESSSESE"
+    tickets, last = places("x", lanes)
+    if order == "last first":  # the kernel tells the locks of others in the order in which they came
+        for ticket in tickets:
+            ticket.step_out()
+        for ticket in reversed(tickets):
+            ticket.step_in()
+    for seat, ticket in enumerate(tickets):
+        in_front = (lanes.rfind(lane, 0, seat) for lane in (lanes[seat], "ES".replace(lanes[seat], "")))
+        assert ticket.predecessors() == [before for before in in_front if before >= 0]
+    for fd in (*(ticket.fd for ticket in tickets), last):
+        drop(fd)
+
+
+def test_who_stands_before_is_found_in_a_few_looks_for_each_asks_the_kernel_about_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tickets, last = places("x", "E" * 32)
+    looks: list[bytes] = []
+    real = byterange.fcntl
+    monkeypatch.setattr(byterange, "fcntl", lambda fd, *what: (looks.append(what[1]), real(fd, *what))[1])
+    assert tickets[-1].predecessors() == [30]
+    assert len(looks) < 10, "an empty lane is one look, however wide it is"
     for fd in (*(ticket.fd for ticket in tickets), last):
         drop(fd)
 
