@@ -35,10 +35,12 @@ _LATELY = 1.0
 class Outlook:
     """What one waiter sees, and what it saw when it last looked who stands before it."""
 
-    __slots__ = ("_fd", "_fronts", "_observed", "_request", "_ticket", "was_free")
+    __slots__ = ("_fd", "_fronts", "_nested", "_observed", "_request", "_ticket", "was_free")
 
-    def __init__(self, fd: int, request: Request, ticket: Ticket) -> None:
+    def __init__(self, fd: int, request: Request, ticket: Ticket, nested: bool) -> None:
         self._fd = fd
+        self._nested = nested
+        """Whether it goes past the queue, so that none of those in it counts."""
         self._request = request
         self._ticket = ticket
         self._observed = 0.0
@@ -49,14 +51,14 @@ class Outlook:
     def whom_to_hear(self, first: bool) -> tuple[list[Process | None], list[str]]:
         """Whose ends let this waiter go on, None for one that is not known; and whose bells say that it is their turn.
 
-        They are the holders for who is first. Who stands further back has to hear the one before it; and who is second
-        to the holders those too, as the first may be stopped when they end.
+        Each hears the one before it. Who is first hears the holders; and who is second as well, as the first may be
+        stopped when they end. Also who is first may have somebody before it, who waits for another mode.
         """
-        if first:
-            return self._holders(), []
-        seats = self._ticket.predecessors()
+        seats = [] if self._nested else self._ticket.predecessors()
+        if not (first or seats):  # who kept it from being first has gone meanwhile, perhaps without a word
+            return [None], []
         processes = [self._writer(self._record(seat_slot(seat))) for seat in seats]
-        if set(seats) & set(self._ticket.fronts(self._request.terms.fair)):
+        if first or set(seats) & set(self._ticket.fronts(self._request.terms.fair)):
             processes += self._holders()
         return processes, [bell_path(self._request.path, seat) for seat in seats]
 

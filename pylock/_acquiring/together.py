@@ -33,12 +33,24 @@ from .._file.removal import finish_removal
 from .._modes import EXCLUSIVE, NULL
 from .._queue.bells import Bell
 from .._queue.sources import ENDED, OTHER_RUNG, Sources
-from .._queue.tickets import LEAVE_SEATS, Ticket, leave_queue, take_seat
+from .._queue.tickets import LEAVE_SEATS, leave_queue, take_seat
 from .agreement import learn, learn_anew
 from .attempt import LET_GO, might_be_had, put_record
 from .outlook import Outlook
 from .steps import LONG, Doubt, until_opened, watch_for
-from .waiting import GRACE, SAFETY, SAFETY_BEHIND, SOON, WATCHED, leave_record, note_of, ring_after, ring_next
+from .waiting import (
+    GRACE,
+    SAFETY,
+    SAFETY_BEHIND,
+    SOON,
+    WATCHED,
+    be_heard,
+    leave_record,
+    note_of,
+    ring_after,
+    ring_next,
+    take_place,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +59,7 @@ if TYPE_CHECKING:
     from .._deadlock.cycles import Watch
     from .._queue.drivers import Steps
     from .._queue.sources import Process
+    from .._queue.tickets import Ticket
     from .._request import Request
     from .claim import Claim
 
@@ -197,8 +210,8 @@ class _Part:
     def queue_up(self) -> None:
         self.bell.hang(self.request.directory.file_mode)
         self.sign()
-        self.ticket = Ticket(self.fd, self.request.mode.lane, self.request.priority, self.seat)
-        self.outlook = Outlook(self.fd, self.request, self.ticket)
+        self.ticket = take_place(self.fd, self.request, self.seat)
+        self.outlook = Outlook(self.fd, self.request, self.ticket, self._nested)
 
     def sign(self) -> None:
         """Write the record of a waiter, with what it holds by now."""
@@ -238,7 +251,9 @@ class _Part:
     def stand(self, claims_place: bool) -> None:
         """Claim the place in the queue or yield it; who was kept waiting by us and is not any more is rung."""
         if claims_place:
-            self.ticket.claim_place()
+            if self.ticket.yields:
+                self.ticket.claim_place()
+                be_heard(self.request, self.ticket)
             self.ticket.insist()
         elif not self.ticket.yields:
             self.ticket.yield_place()
@@ -400,7 +415,9 @@ class _Waiter:
         if (soon := next(self._soon, None)) is not None:
             return soon
         first = [part.is_first() for part in lacking]
-        if not all(first) and (happened & (OTHER_RUNG | ENDED) or any(part.outlook.was_free for part in lacking)):
+        if happened & OTHER_RUNG or (
+            not all(first) and (happened & ENDED or any(part.outlook.was_free for part in lacking))
+        ):
             return GRACE
         if self._listens(lacking, first):
             return WATCHED

@@ -59,7 +59,7 @@ def wait(
         bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring
         record = request.record(now(), None, note_of(request, nested, watch))
         put_record(fd, request, record, request.slot_offset(seat_slot(seat)))
-        ticket = Ticket(fd, request.mode.lane, request.priority, seat)
+        ticket = take_place(fd, request, seat)
         granted = yield from _Wait(fd, request, ticket, bell, sources, deadline, nested, watch).turns()
         return granted
     finally:
@@ -73,6 +73,19 @@ def wait(
                 leave_record(fd, request, seat, granted is not None)
             finally:
                 _leave(fd, request, granted is not None)
+
+
+def take_place(fd: int, request: Request, seat: int) -> Ticket:
+    """Stand in the queue: at its end, save by a higher priority."""
+    ticket = Ticket(fd, request.mode.lane, request.priority, seat)
+    be_heard(request, ticket)
+    return ticket
+
+
+def be_heard(request: Request, ticket: Ticket) -> None:
+    """Have those who stand directly behind look anew, so that they hear this waiter, and not whom they heard before."""
+    for seat in ticket.directly_behind():
+        ring(request.path, seat, request.directory.private)
 
 
 def note_of(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:
@@ -144,7 +157,7 @@ class _Wait:
         self.deadline = deadline
         self.nested = nested
         self.watch = watch
-        self.outlook = Outlook(fd, request, ticket)
+        self.outlook = Outlook(fd, request, ticket, nested)
         self._patient = False
         self._soon: Iterator[float] = iter(())
         self._behind = iter(SAFETY_BEHIND)
@@ -183,7 +196,7 @@ class _Wait:
     def _pause(self, first: bool, happened: int) -> float | None:
         """Seconds until the next look, if nothing happens before; None if time is up."""
         if first:
-            seconds = self.request.kind.pause(self._pause_of_first())
+            seconds = self.request.kind.pause(self._pause_of_first(happened))
         elif happened & (OTHER_RUNG | ENDED) or self.outlook.was_free:
             seconds = GRACE
         else:
@@ -197,11 +210,13 @@ class _Wait:
             seconds = min(seconds, self.watch.look(self.request, self.fd, self.ticket.seat))
         return seconds
 
-    def _pause_of_first(self) -> float:
+    def _pause_of_first(self, happened: int) -> float:
         if not self._patient:
             return PATIENCE
         if (soon := next(self._soon, None)) is not None:
             return soon
+        if happened & OTHER_RUNG:  # and if it is not heard there, it would be here again and again
+            return GRACE
         return WATCHED if self._listens(first=True) else SAFETY
 
     def _pause_behind(self) -> float:

@@ -99,6 +99,11 @@ class Ticket:
         found = (_find_last(self.fd, _lane_start(lane), self._stop_in(lane)) for lane in (self.lane, 1 - self.lane))
         return [last % SEAT_COUNT for last in found if last is not None]
 
+    def directly_behind(self) -> list[int]:
+        """The seats of those who stand directly behind this waiter, in each lane."""
+        found = (first_waiter(self.fd, lane, self.number) for lane in (self.lane, 1 - self.lane))
+        return [first % SEAT_COUNT for first in found if first is not None]
+
     def insist(self) -> None:
         """Make newcomers queue up from now on; does nothing while an earlier waiter still does so."""
         self.pending = self.pending or try_lock(self.fd, _LANE_PENDING[self.lane])

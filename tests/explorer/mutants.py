@@ -13,8 +13,9 @@ from typing import Any
 from pylock._acquiring.attempt import attempt_range
 from pylock._acquiring.claim import Claim
 from pylock._acquiring.conversion import _Conversion
+from pylock._acquiring.outlook import Outlook
 from pylock._acquiring.together import _Part, _Waiter
-from pylock._acquiring.waiting import _leave, _Wait, wait
+from pylock._acquiring.waiting import _leave, _Wait, be_heard, wait
 from pylock._file.removal import _unlink
 from pylock._queue.tickets import may_skip_queue
 
@@ -115,6 +116,17 @@ MUTANTS = (
         2,
     ),
     Mutant("no look after it began to listen", ((_Wait.turns, "if self.sources.are_new():", "if False:"),), "kill"),
+    Mutant(
+        "who comes before others is not heard",
+        ((be_heard, "ring(", "(lambda *_: None)("),),
+        "three, kill of an urgent one",
+        2,
+    ),
+    Mutant(
+        "who shares hears nobody who does not",
+        ((Outlook.whom_to_hear, "[] if self._nested else", "[] if self._nested or first else"),),
+        "three, kill before who shares",
+    ),
     Mutant(
         "who wants both hears of no end",
         ((_Waiter._listens, "watch(processes, bells)", "watch([], bells)"),),

@@ -38,6 +38,7 @@ TIMED = (take(timeout=50), release())
 MEETS = (take("shared"), meet(2), release())
 UPGRADES = (take("shared"), convert("exclusive"), release())
 ONE, TWO = (take("shared", capacity=2), release()), (take("shared", capacity=2, weight=2), release())
+URGENT = (take(priority=1), release())
 FAIR_EX, FAIR_SH = (take(policy="fair"), release()), (take("shared", policy="fair"), release())
 FAIR_TIMED = (take(policy="fair", timeout=50), release())
 
@@ -106,6 +107,8 @@ def _all_of_three() -> list[Scenario]:
         Scenario("three, time-out", (EX, TIMED, EX), 3, may_raise=_TIME_IS_UP),
         Scenario("three, kill", (EX, EX, EX), 3, kills=1, may_die=(0, 1)),
         Scenario("three, kill, slowly", (EX, EX, EX), 3, kills=1, may_die=(0, 1), slowly=True),
+        Scenario("three, kill before who shares", (EX, EX, SH), 3, kills=1, may_die=(1,)),
+        Scenario("three, kill of an urgent one", (EX, EX, URGENT), 3, kills=1, may_die=(2,)),
         Scenario("three, two kills", (EX, EX, EX), 2, kills=2, may_die=(0, 1)),
         Scenario("three, stopped", (EX, EX, EX), 2, stops=True),
         Scenario("shared, kill", (SH, EX, SH), 3, kills=1, may_die=(0, 1)),

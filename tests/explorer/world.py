@@ -145,6 +145,11 @@ class World:
         """The contender that runs has its turn to change a lock."""
         me = self.running
         me.done(lambda me: self.system.lock(me.process, fd, kind, start, stop))
+        if kind != FREE and start >= QUEUE:  # may be killed before it has said that it has come
+            path = me.asks[0][0] if me.asks else ""
+            for other in self.contenders:
+                behind = start % (1 << 62) < (self._ticket_of(other, path) or 0)
+                other.misled |= other.state == ASLEEP and behind and self.scenario.kills > 0
         if kind != FREE and start >= ROOM and stop <= UNITS + UNIT_COUNT:
             for other in self.contenders:
                 other.misled |= other.state == ASLEEP and self.scenario.kills > 0
@@ -189,13 +194,6 @@ class World:
             start % (1 << 62) for start, _, _, owner in ranges if start >= QUEUE and owner // 1000 == me.process.pid
         ]
         return min(mine, default=None)
-
-    def _is_before(self, me: Contender, other: Contender) -> bool:
-        """Whether it waits in the exclusive lane, before the other one, which is in the sharing lane."""
-        path = other.asks[0][0] if other.asks else ""
-        mine, its = self._ticket_of(me, path), self._ticket_of(other, path)
-        shares = bool(other.asks) and not other.asks[0][1].sole
-        return mine is not None and its is not None and shares and mine < its
 
     def grants(self, me: Contender, belief: Belief) -> None:
         """The contender has come back from acquiring."""
@@ -291,8 +289,6 @@ class World:
     def _kill(self, me: Contender) -> None:
         self.kills += 1
         self._tell(me, lambda: "is killed")
-        for other in self.contenders:  # the first to share does not listen to the first of those who do not
-            other.misled |= other.state == ASLEEP and not self.scenario.fair and self._is_before(me, other)
         me.mark[0] = 0
         me.beliefs.clear()
         me.asks = ()

@@ -28,6 +28,7 @@ from kernel import (
 )
 
 import pylock
+from pylock._acquiring import together as together_room
 from pylock._acquiring import waiting as waiting_room
 from pylock._acquiring.outlook import Outlook
 from pylock._acquiring.waiting import wait
@@ -49,6 +50,12 @@ def insisting(contender: Contender, mode: str, directory: Path) -> None:
     """Let it begin to wait for "x"; return once it has lost its patience with newcomers."""
     contender.start_acquiring("x", mode)
     until(lambda: is_locked(directory / "x.lock", PENDING + LANE[mode]))
+
+
+def ring_all(lock_file: Path) -> None:
+    """Ring for everybody who waits for the lock."""
+    for path in lock_file.parent.glob(f"{lock_file.name}.*"):
+        bells.ring(str(lock_file), int(path.suffix[1:]))
 
 
 # Locks of others
@@ -421,6 +428,72 @@ def test_stopped_first_waiter_is_passed_soon(contenders: type[Contender]) -> Non
         if waits[-1] < 1.5:
             break
     assert min(waits) < 1.5
+
+
+@pytest.fixture
+def no_safety_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have who waits in this process woken by what it hears, and by nothing else."""
+    for room, name in ((waiting_room, "WATCHED"), (waiting_room, "WATCHED_BEHIND"), (together_room, "WATCHED")):
+        monkeypatch.setattr(room, name, 60.0)
+
+
+@pytest.mark.parametrize("wants", ["one lock", "two locks"])
+def test_who_was_first_hears_the_one_that_came_before_it(
+    wants: str, contenders: type[Contender], directory: Path, executor: ThreadPoolExecutor, no_safety_looks: None
+) -> None:
+    holder, urgent = contenders(), contenders()
+    holder.acquire("x")
+    lock = pylock.lock("x") if wants == "one lock" else pylock.all_of(pylock.lock("x"), pylock.lock("y"))
+    waiter = executor.submit(lock.acquire, 20)
+    until(lambda: is_locked(directory / "x.lock", PENDING))
+    urgent.start_acquiring("x", priority=1)
+    urgent.stop()
+    holder.release()
+    urgent.kill()
+    hold = waiter.result(30)
+    hold.release()
+    assert hold.waited < 10
+
+
+def test_who_may_share_hears_the_one_before_it_who_may_not(
+    contenders: type[Contender], directory: Path, executor: ThreadPoolExecutor, no_safety_looks: None
+) -> None:
+    holder, alone = contenders(), contenders()
+    holder.acquire("x")
+    alone.start_acquiring("x")
+    waiter = executor.submit(pylock.lock("x", "shared").acquire, 20)
+    until(lambda: is_locked(directory / "x.lock", PENDING + 1))
+    alone.stop()
+    holder.release()
+    alone.kill()
+    hold = waiter.result(30)
+    hold.release()
+    assert hold.waited < 10
+
+
+@pytest.mark.parametrize("wants", ["one lock", "two locks"])
+def test_bell_of_another_that_nobody_hears_wakes_nobody_again_and_again(
+    wants: str, contenders: type[Contender], directory: Path, executor: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    looks: list[Outlook] = []
+    real = Outlook.whom_to_hear
+    monkeypatch.setattr(Outlook, "whom_to_hear", lambda self, first: (looks.append(self), real(self, first))[1])
+    holder, alone = contenders(), contenders()
+    holder.acquire("x")
+    alone.start_acquiring("x")
+    shared = pylock.lock("x", "shared")
+    waiter = executor.submit((shared if wants == "one lock" else pylock.all_of(shared, pylock.lock("y"))).acquire, 20)
+    until(lambda: is_locked(directory / "x.lock", PENDING + 1))
+    alone.stop()
+    ring_all(directory / "x.lock")
+    until(lambda: len(looks) > 2)
+    begun, before = time.monotonic(), len(looks)
+    until(lambda: len(looks) > before + 2)
+    assert time.monotonic() - begun > 0.1
+    holder.release()
+    alone.kill()
+    waiter.result(30).release()
 
 
 def test_holder_that_dies_before_it_is_listened_to_is_noticed_all_the_same(
