@@ -340,6 +340,24 @@ MUTATIONS: tuple[Mutation, ...] = (
         "queue/test_rules_queue.py::test_who_comes_later_stands_behind_also_while_the_clock_stands",
     ),
     Mutation(
+        "_acquiring/waiting.py",
+        "min(self._insists_at, moment + PATIENCE)",
+        "moment + PATIENCE if self._insists_at else 0.0",
+        "queue/test_rules_queue.py::test_who_is_rung_in_vain_all_the_time_loses_its_patience_all_the_same",
+    ),
+    Mutation(
+        "_acquiring/waiting.py",
+        "ticket = Ticket(fd, request.mode.lane, request.priority, seat)\n    be_heard(request, ticket)",
+        "ticket = Ticket(fd, request.mode.lane, request.priority, seat)",
+        "queue/test_rules_queue.py::test_who_was_first_hears_the_one_that_came_before_it",
+    ),
+    Mutation(
+        "_acquiring/waiting.py",
+        "if happened & OTHER_RUNG:  # and",
+        "if False:  # and",
+        "queue/test_rules_queue.py::test_bell_of_another_that_nobody_hears_wakes_nobody_again_and_again",
+    ),
+    Mutation(
         "_queue/tickets.py",
         "    return latest + 1",
         "    return latest",

@@ -141,8 +141,8 @@ class _Wait:
     """
 
     __slots__ = (
-        "_behind", "_patient", "_soon", "bell", "deadline", "fd", "nested", "outlook", "request", "sources", "ticket",
-        "watch",
+        "_behind", "_insists_at", "_patient", "_soon", "bell", "deadline", "fd", "nested", "outlook", "request",
+        "sources", "ticket", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -159,6 +159,8 @@ class _Wait:
         self.watch = watch
         self.outlook = Outlook(fd, request, ticket, nested)
         self._patient = False
+        self._insists_at = float("inf")
+        """When it lets newcomers pass no more; known once it is first."""
         self._soon: Iterator[float] = iter(())
         self._behind = iter(SAFETY_BEHIND)
 
@@ -170,6 +172,8 @@ class _Wait:
             terms = learn_anew(self.fd, request)
             request.check_attainable()
             first = self.nested or self.ticket.is_first(terms.fair)
+            if first:
+                self._lose_patience()
             if (first or stuck) and (terms.limit or not request.kind.starts):
                 granted = request.attempt(self.fd, request, self.ticket.seat)
                 if granted:
@@ -185,13 +189,20 @@ class _Wait:
             if happened & RUNG:
                 self.bell.silence()
             elif first and not ready:
-                self._patient = True
-                self.ticket.insist()
+                self._insists_at = 0.0
             if happened & ENDED:
                 self._soon = iter(SOON)
             if happened & (OTHER_RUNG | ENDED):
                 self.outlook.observe()
             stuck = not (first or ready) and self.outlook.sees_stuck_queue()
+
+    def _lose_patience(self) -> None:
+        """Let newcomers pass no more, once they could for a moment; however often it was rung meanwhile in vain."""
+        moment = monotonic()
+        self._insists_at = min(self._insists_at, moment + PATIENCE)
+        self._patient = moment >= self._insists_at
+        if self._patient:
+            self.ticket.insist()
 
     def _pause(self, first: bool, happened: int) -> float | None:
         """Seconds until the next look, if nothing happens before; None if time is up."""
@@ -212,7 +223,7 @@ class _Wait:
 
     def _pause_of_first(self, happened: int) -> float:
         if not self._patient:
-            return PATIENCE
+            return max(0.0, self._insists_at - monotonic())
         if (soon := next(self._soon, None)) is not None:
             return soon
         if happened & OTHER_RUNG:  # and if it is not heard there, it would be here again and again

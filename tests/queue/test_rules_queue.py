@@ -261,6 +261,22 @@ def test_who_gives_up_is_out_of_the_queue_before_the_next_is_rung(directory: Pat
 # Insisting
 
 
+def test_who_is_rung_in_vain_all_the_time_loses_its_patience_all_the_same(
+    directory: Path, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a loop that lets go and takes the lock again at once; else that keeps it for as long as it likes."""
+    monkeypatch.setattr(waiting_room, "PATIENCE", 0.1)
+    hold = pylock.lock("x").acquire()
+    waiter = executor.submit(pylock.lock("x").acquire, 30)
+    waiting("x", 1)
+    begun = time.monotonic()
+    while not is_locked(directory / "x.lock", PENDING):
+        ring_all(directory / "x.lock")
+        assert time.monotonic() - begun < 10
+    hold.release()
+    waiter.result(30).release()
+
+
 @pytest.mark.parametrize("newcomer", ["exclusive", "protected_write", "shared", "concurrent_read", "concurrent_write"])
 @pytest.mark.parametrize("insists", ["exclusive", "shared"])
 def test_newcomer_does_not_pass_who_insists_although_the_lock_is_free(
