@@ -1,21 +1,24 @@
-"""How a lock holds up when many processes want it all the time: operations, CPU time, and how evenly they are served.
+"""How a lock holds up when many processes want it: operations, CPU time, and how evenly they are served.
 
-Every process takes the lock, works 20 µs by the clock, lets go, and begins again until it is killed. Once the crowd has
-sorted itself, the parent looks twice: at the operations that each has counted, and at the CPU time that the kernel has.
+Every process takes the lock, works 20 µs by the clock, lets go, and begins again until it is killed; or it sleeps
+between two turns, as one does that has other things to do. Once the crowd has sorted itself, the parent looks twice: at
+the operations that each has counted, and at the CPU time that the kernel has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from time import monotonic, monotonic_ns, sleep
+from time import monotonic, sleep
 
 from .children import Gate, children, cpu_seconds, shared_integers
 from .common import NO_GROWTH, Sample, Table, at_most, interleaved, micro, number, times, verdict
 from .peers import FAIR, PYLOCK, RAW, Peer, waiting_peers
 
-WORK = 20_000
-"""Nanoseconds of work inside the lock."""
+WORK = 20e-6
+"""Seconds of work inside the lock."""
+LOADS = ((8, 1e-3, 50e-6), (8, 1e-3, 200e-6), (32, 5e-3, 50e-6))
+"""Processes, seconds that each sleeps between two turns, seconds of work inside the lock."""
 SORTING, SORTING_EACH = 0.2, 0.002
 """Seconds until the crowd is looked at: for all, and more for each process."""
 FAIR_ENOUGH, FAIR_COUNT = 0.99, 100
@@ -27,10 +30,12 @@ Cell = tuple[str, int]
 class Crowd:
     """Processes that contend for one lock."""
 
-    def __init__(self, peer: Peer, count: int, seconds: float) -> None:
+    def __init__(self, peer: Peer, count: int, seconds: float, pause: float = 0.0, work: float = WORK) -> None:
         self.peer = peer
         self.count = count
         self.seconds = seconds
+        self.pause = pause
+        self.work = work
         self.path = peer.path(f"crowd-{count}")
         self.done = shared_integers(count)
 
@@ -51,17 +56,19 @@ class Crowd:
         with self.peer.make(self.peer.path(f"own-{place}")):
             pass
         lock = self.peer.make(self.path)
-        done = self.done
+        done, pause, seconds = self.done, self.pause, self.work
         gate.wait()
         while True:
             with lock:
-                work()
+                work(seconds)
             done[place] += 1
+            if pause:
+                sleep(pause)
 
 
-def work() -> None:
-    end = monotonic_ns() + WORK
-    while monotonic_ns() < end:
+def work(seconds: float) -> None:
+    end = monotonic() + seconds
+    while monotonic() < end:
         pass
 
 
@@ -95,7 +102,25 @@ def tables(quick: bool) -> list[Table]:
         numbers = [number(rate), times(rate, raw_rate), micro(cpu), times(cpu, raw_cpu), f"{fairness:.3f}"]
         table.rows.append([f"{count:3} {name}", *numbers])
     table.verdicts = verdicts(found, counts)
-    return [table]
+    return [table, loads(seconds, rounds)]
+
+
+def loads(seconds: float, rounds: int) -> Table:
+    """The same of processes that sleep between two turns."""
+    table = Table(
+        "Load: processes that want one lock now and then",
+        ["processes, pause, work, lock", "operations/s", "x raw", "CPU µs/op", "x raw", "Jain"],
+        f"Medians of {rounds} rounds by turns, {seconds:g} s each.",
+    )
+    for count, pause, inside in LOADS:
+        found = interleaved(
+            rounds, {peer.name: Crowd(peer, count, seconds, pause, inside).run for peer in waiting_peers()}
+        )
+        for name, (rate, cpu, fairness) in found.items():
+            what = f"{count:2}, {pause * 1e3:g} ms, {inside * 1e6:g} µs, {name}"
+            numbers = [number(rate), times(rate, found[RAW.name][0]), micro(cpu), times(cpu, found[RAW.name][1])]
+            table.rows.append([what, *numbers, f"{fairness:.3f}"])
+    return table
 
 
 def verdicts(found: dict[Cell, Sample], counts: tuple[int, ...]) -> list[str]:
