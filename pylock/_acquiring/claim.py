@@ -63,6 +63,8 @@ class Claim(Insider):
                 return
         except AttributeError:  # a signal handler raised in __init__
             return
+        if drop is None:  # at the interpreter's end what is global may go first
+            return
         try:
             if self.grant is not None and self.is_alive and not sys.is_finalizing():
                 self.release(failed=True)

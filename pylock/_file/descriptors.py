@@ -7,13 +7,12 @@ because a child that was forked just now may have a copy; and forgotten after, s
 from __future__ import annotations
 
 import os
-from _thread import RLock
 from errno import EBADF
 from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
 from stat import S_ISVTX
 
-from .._process import forget_in_child
+from .._process import forget_in_child, new_lock
 from .byterange import let_go
 
 TYPE_CHECKING = False
@@ -28,7 +27,7 @@ _opened: dict[int, bool] = {}
 _kept: set[int] = set()
 """Those that a forked child is to keep, because their holds go with it."""
 
-_opening = RLock()
+_opening = new_lock()
 """Held while a descriptor is opened and noted, or closed and forgotten, so that no fork falls between."""
 
 
@@ -127,7 +126,7 @@ def keep_in_child(fd: int, keep: bool) -> None:
 def _drop_copies() -> None:
     """In a forked child: close its copies, which frees nothing as long as the parent has its own open."""
     global _opening
-    _opening = RLock()  # C code may have forked while another thread of the parent had it
+    _opening = new_lock()  # C code may have forked while another thread of the parent had it
     kept = {fd: _opened.pop(fd) for fd in _kept if fd in _opened}
     while _opened:
         fd, marked = _opened.popitem()

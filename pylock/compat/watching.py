@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from threading import RLock
 from typing import TYPE_CHECKING
+
+from .._process import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +24,7 @@ _CLOSED_OR_MOVED = 0x8 | 0x10 | 0x4 | 0x800  # IN_CLOSE_WRITE, IN_CLOSE_NOWRITE,
 _idle: list[int] = []
 """Descriptors of inotify that watch nothing; as many as were ever in use at a time."""
 _noted: set[int] = set()
-_noting = RLock()
+_noting = new_lock()
 """Held from before a descriptor is opened until it is noted, so that no fork falls between."""
 
 

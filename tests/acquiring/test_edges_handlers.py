@@ -20,6 +20,7 @@ from contender import until
 from kernel import by_bells_alone
 
 import pylock
+from pylock import _process as process
 
 PACKAGE = str(Path(pylock.__file__).parent)
 
@@ -161,6 +162,30 @@ def test_stop_iteration_of_a_handler_is_no_grant() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     holder.release()
+
+
+def test_locks_between_threads_are_let_go_whenever_a_handler_raises() -> None:
+    """Python 3.14 looks for signals between the taking of a lock and the block that would let go of it."""
+    lock = process.new_lock()
+
+    def strike(number: int, frame: object) -> None:
+        raise Struck
+
+    def take_until_struck() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+        while True:
+            with lock:
+                pass
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        for _ in range(200):
+            with pytest.raises(Struck):
+                take_until_struck()
+            assert not lock._is_owned()  # type: ignore[attr-defined]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_who_waits_is_rung_by_an_acquire_that_ends_after_its_grant(
