@@ -308,7 +308,8 @@ def end():
     while len(looks) < 3: time.sleep(0.001)
     os.close(write)
     while taken: os.close(taken.pop())
-threading.Thread(target=end).start()
+ending = threading.Thread(target=end)
+ending.start()
 wait = embedded._await_end
 def then_fill(*words):
     status = wait(*words)
@@ -316,6 +317,7 @@ def then_fill(*words):
     return status
 embedded._await_end = then_fill
 outcome = pylock.run(["sh", "-c", f"(exec 1>&- 2>&-; read x <&{read}; exit 0) & exit 5"], "x", wait_for="tree")
+ending.join()
 print(outcome.exit_code, taken)
 """
     assert python(program) == "5 []\n"
