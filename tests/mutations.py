@@ -340,6 +340,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "queue/test_rules_queue.py::test_who_comes_later_stands_behind_also_while_the_clock_stands",
     ),
     Mutation(
+        "_acquiring/outlook.py",
+        "if first or set(seats) & set(self._ticket.fronts(self._request.terms.fair)):",
+        "if first:",
+        "queue/test_rules_queue.py::test_second_hears_the_end_of_the_holder_as_the_first_may_be_stopped",
+    ),
+    Mutation(
         "_acquiring/waiting.py",
         "min(self._insists_at, moment + PATIENCE)",
         "moment + PATIENCE if self._insists_at else 0.0",

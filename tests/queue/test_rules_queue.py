@@ -487,6 +487,24 @@ def test_who_may_share_hears_the_one_before_it_who_may_not(
     assert hold.waited < 10
 
 
+def test_second_hears_the_end_of_the_holder_as_the_first_may_be_stopped(
+    contenders: type[Contender], executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, no_safety_looks: None
+) -> None:
+    heard: list[object] = []
+    real = Outlook.whom_to_hear
+    monkeypatch.setattr(Outlook, "whom_to_hear", lambda self, first: (real(self, first), heard.append(first))[0])
+    holder, stopped = contenders(), contenders()
+    holder.acquire("x")
+    stopped.start_acquiring("x")
+    stopped.stop()
+    waiter = executor.submit(pylock.lock("x").acquire, 20)
+    until(lambda: len(heard) > 1)  # it looks once more when it has begun to listen
+    holder.kill()
+    hold = waiter.result(30)
+    hold.release()
+    assert hold.waited < 10
+
+
 @pytest.mark.parametrize("wants", ["one lock", "two locks"])
 def test_bell_of_another_that_nobody_hears_wakes_nobody_again_and_again(
     wants: str, contenders: type[Contender], directory: Path, executor: ThreadPoolExecutor,
