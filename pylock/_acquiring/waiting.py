@@ -141,7 +141,7 @@ class _Wait:
     """
 
     __slots__ = (
-        "_behind", "_insists_at", "_patient", "_soon", "bell", "deadline", "fd", "nested", "outlook", "request",
+        "_behind", "_insists", "_insists_at", "_soon", "bell", "deadline", "fd", "nested", "outlook", "request",
         "sources", "ticket", "watch",
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ class _Wait:
         self.nested = nested
         self.watch = watch
         self.outlook = Outlook(fd, request, ticket, nested)
-        self._patient = False
+        self._insists = False
         self._insists_at = float("inf")
         """When it lets newcomers pass no more; known once it is first."""
         self._soon: Iterator[float] = iter(())
@@ -200,8 +200,8 @@ class _Wait:
         """Let newcomers pass no more, once they could for a moment; however often it was rung meanwhile in vain."""
         moment = monotonic()
         self._insists_at = min(self._insists_at, moment + PATIENCE)
-        self._patient = moment >= self._insists_at
-        if self._patient:
+        self._insists = moment >= self._insists_at
+        if self._insists:
             self.ticket.insist()
 
     def _pause(self, first: bool, happened: int) -> float | None:
@@ -222,7 +222,7 @@ class _Wait:
         return seconds
 
     def _pause_of_first(self, happened: int) -> float:
-        if not self._patient:
+        if not self._insists:
             return max(0.0, self._insists_at - monotonic())
         if (soon := next(self._soon, None)) is not None:
             return soon

@@ -63,7 +63,7 @@ _RING = """if not (nobody_waits := is_free(fd, ANY_WAITER)):
                 ring_next(fd, request)
 """
 _HANG = "bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring\n"
-_HANG_LATE = """if self._patient and self.bell.fd < 0:
+_HANG_LATE = """if self._insists and self.bell.fd < 0:
             self.bell.hang(request.directory.file_mode)
         """
 _SLEEP = "ready = yield self.sources.watched, seconds\n"
