@@ -346,6 +346,18 @@ MUTATIONS: tuple[Mutation, ...] = (
         "queue/test_rules_queue.py::test_second_hears_the_end_of_the_holder_as_the_first_may_be_stopped",
     ),
     Mutation(
+        "_acquiring/outlook.py",
+        "if not (first or seats):  # who",
+        "if False:  # who",
+        "queue/test_rules_queue.py::test_who_finds_nobody_to_hear_although_it_was_not_first_looks_by_itself",
+    ),
+    Mutation(
+        "_acquiring/together.py",
+        "if happened & OTHER_RUNG or (",
+        "if (",
+        "queue/test_rules_queue.py::test_bell_of_another_that_nobody_hears_wakes_nobody_again_and_again",
+    ),
+    Mutation(
         "_acquiring/waiting.py",
         "min(self._insists_at, moment + PATIENCE)",
         "moment + PATIENCE if self._insists_at else 0.0",
@@ -353,8 +365,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/waiting.py",
-        "ticket = Ticket(fd, request.mode.lane, request.priority, seat)\n    be_heard(request, ticket)",
-        "ticket = Ticket(fd, request.mode.lane, request.priority, seat)",
+        "ring(request.path, behind, request.directory.private)",
+        "pass",
         "queue/test_rules_queue.py::test_who_was_first_hears_the_one_that_came_before_it",
     ),
     Mutation(

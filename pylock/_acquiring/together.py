@@ -44,7 +44,6 @@ from .waiting import (
     SAFETY_BEHIND,
     SOON,
     WATCHED,
-    be_heard,
     leave_record,
     note_of,
     ring_after,
@@ -251,9 +250,7 @@ class _Part:
     def stand(self, claims_place: bool) -> None:
         """Claim the place in the queue or yield it; who was kept waiting by us and is not any more is rung."""
         if claims_place:
-            if self.ticket.yields:
-                self.ticket.claim_place()
-                be_heard(self.request, self.ticket)
+            self.ticket.claim_place()
             self.ticket.insist()
         elif not self.ticket.yields:
             self.ticket.yield_place()

@@ -76,16 +76,15 @@ def wait(
 
 
 def take_place(fd: int, request: Request, seat: int) -> Ticket:
-    """Stand in the queue: at its end, save by a higher priority."""
+    """Stand in the queue: at its end, save by a higher priority.
+
+    Who stands directly behind is rung, so that it hears this waiter from now on, and not whom it heard before.
+    """
     ticket = Ticket(fd, request.mode.lane, request.priority, seat)
-    be_heard(request, ticket)
+    if not request.directory.remote:  # there nobody listens
+        for behind in ticket.directly_behind():
+            ring(request.path, behind, request.directory.private)
     return ticket
-
-
-def be_heard(request: Request, ticket: Ticket) -> None:
-    """Have those who stand directly behind look anew, so that they hear this waiter, and not whom they heard before."""
-    for seat in ticket.directly_behind():
-        ring(request.path, seat, request.directory.private)
 
 
 def note_of(request: Request, nested: bool, watch: Watch | None) -> dict[str, str]:
@@ -189,7 +188,7 @@ class _Wait:
             if happened & RUNG:
                 self.bell.silence()
             elif first and not ready:
-                self._insists_at = 0.0
+                self._insists_at = 0.0  # also where the clock stands still
             if happened & ENDED:
                 self._soon = iter(SOON)
             if happened & (OTHER_RUNG | ENDED):

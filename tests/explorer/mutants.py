@@ -15,7 +15,7 @@ from pylock._acquiring.claim import Claim
 from pylock._acquiring.conversion import _Conversion
 from pylock._acquiring.outlook import Outlook
 from pylock._acquiring.together import _Part, _Waiter
-from pylock._acquiring.waiting import _leave, _Wait, be_heard, wait
+from pylock._acquiring.waiting import _leave, _Wait, take_place, wait
 from pylock._file.removal import _unlink
 from pylock._queue.tickets import may_skip_queue
 
@@ -118,7 +118,7 @@ MUTANTS = (
     Mutant("no look after it began to listen", ((_Wait.turns, "if self.sources.are_new():", "if False:"),), "kill"),
     Mutant(
         "who comes before others is not heard",
-        ((be_heard, "ring(", "(lambda *_: None)("),),
+        ((take_place, "ring(", "(lambda *_: None)("),),
         "three, kill of an urgent one",
         2,
     ),

@@ -145,11 +145,8 @@ class World:
         """The contender that runs has its turn to change a lock."""
         me = self.running
         me.done(lambda me: self.system.lock(me.process, fd, kind, start, stop))
-        if kind != FREE and start >= QUEUE:  # may be killed before it has said that it has come
-            path = me.asks[0][0] if me.asks else ""
-            for other in self.contenders:
-                behind = start % (1 << 62) < (self._ticket_of(other, path) or 0)
-                other.misled |= other.state == ASLEEP and behind and self.scenario.kills > 0
+        if kind != FREE and start >= QUEUE:
+            self._comes_before_others(me.process.description(fd).inode, start % (1 << 62))
         if kind != FREE and start >= ROOM and stop <= UNITS + UNIT_COUNT:
             for other in self.contenders:
                 other.misled |= other.state == ASLEEP and self.scenario.kills > 0
@@ -158,6 +155,12 @@ class World:
             mine = self._ticket_of(me, path)
             waiting_now = self.tickets_of_others(me, path)
             me.passes = tuple(sorted(each for each in me.before & waiting_now if mine is None or each < mine))
+
+    def _comes_before_others(self, inode: Inode, ticket: int) -> None:
+        """Who stands behind the ticket does not hear its owner yet, which may be killed before it has said so."""
+        behind = {owner // 1000 for start, _, _, owner in inode.locks.ranges if start % (1 << 62) > ticket}
+        for other in self.contenders:
+            other.misled |= other.state == ASLEEP and other.process.pid in behind and self.scenario.kills > 0
 
     def reads_record(self, fd: int, offset: int) -> None:
         """The contender that runs reads who holds or waits."""

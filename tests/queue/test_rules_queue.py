@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -453,6 +453,16 @@ def no_safety_looks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(room, name, 60.0)
 
 
+def assert_is_granted_soon(waiter: Future[Any], holder: Contender, first: Contender) -> None:
+    """Also if the holder has rung the first, and that dies before it takes the lock."""
+    first.stop()
+    holder.release()
+    first.kill()
+    hold = waiter.result(30)
+    hold.release()
+    assert hold.waited < 10
+
+
 @pytest.mark.parametrize("wants", ["one lock", "two locks"])
 def test_who_was_first_hears_the_one_that_came_before_it(
     wants: str, contenders: type[Contender], directory: Path, executor: ThreadPoolExecutor, no_safety_looks: None
@@ -463,12 +473,7 @@ def test_who_was_first_hears_the_one_that_came_before_it(
     waiter = executor.submit(lock.acquire, 20)
     until(lambda: is_locked(directory / "x.lock", PENDING))
     urgent.start_acquiring("x", priority=1)
-    urgent.stop()
-    holder.release()
-    urgent.kill()
-    hold = waiter.result(30)
-    hold.release()
-    assert hold.waited < 10
+    assert_is_granted_soon(waiter, holder, urgent)
 
 
 def test_who_may_share_hears_the_one_before_it_who_may_not(
@@ -479,12 +484,17 @@ def test_who_may_share_hears_the_one_before_it_who_may_not(
     alone.start_acquiring("x")
     waiter = executor.submit(pylock.lock("x", "shared").acquire, 20)
     until(lambda: is_locked(directory / "x.lock", PENDING + 1))
-    alone.stop()
-    holder.release()
-    alone.kill()
-    hold = waiter.result(30)
-    hold.release()
-    assert hold.waited < 10
+    assert_is_granted_soon(waiter, holder, alone)
+
+
+def test_who_finds_nobody_to_hear_although_it_was_not_first_looks_by_itself() -> None:
+    """Who stood before it has gone between its two looks, perhaps killed, and nobody rings."""
+    [ticket], behind = places("x", "E")
+    request = pylock.lock("x").request
+    assert Outlook(ticket.fd, request, ticket, nested=False).whom_to_hear(first=False) == ([None], [])
+    assert Outlook(ticket.fd, request, ticket, nested=False).whom_to_hear(first=True) == ([], [])
+    for fd in (ticket.fd, behind):
+        drop(fd)
 
 
 def test_second_hears_the_end_of_the_holder_as_the_first_may_be_stopped(
