@@ -51,15 +51,15 @@ class Event:
 
     def __init__(self, kind: str, claim: One, seconds: float | None, error: BaseException | None) -> None:
         request = claim.request
-        self.kind = kind
-        self.name = request.name
-        self.mode = request.mode.name
+        self.kind: str = kind
+        self.name: str = request.name
+        self.mode: str = request.mode.name
         """Such as "exclusive"."""
-        self.directory = request.directory.path
-        self.token = claim.grant[0] if claim.grant else None
+        self.directory: str = request.directory.path
+        self.token: int | None = claim.grant[0] if claim.grant else None
         """The fencing token of the hold; None if there is none."""
-        self.seconds = seconds
-        self.error = error
+        self.seconds: float | None = seconds
+        self.error: BaseException | None = error
 
     def __repr__(self) -> str:
         seconds = "" if self.seconds is None else f" {self.seconds:.3f} s"
