@@ -25,10 +25,11 @@ demo: $(VENV)/installed ## the main job: real commands take turns under real loc
 test: $(VENV)/dev ## all tests, with the versions that they were made for
 	$(BIN)/python -m pytest
 
-coverage: $(VENV)/dev ## which lines and branches the tests go through, in a report; what kill -9 ends does not count
+coverage: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests
+coverage: $(VENV)/dev ## which lines and branches the tests go through, in a report; what others end by kill -9 does not count
 	rm -rf .coverage
-	mkdir .coverage
-	-$(BIN)/python -m coverage run -m pytest $(WHAT)
+	mkdir -m a=rwx .coverage
+	$(BIN)/python -m coverage run -m pytest $(WHAT)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

@@ -125,6 +125,8 @@ def test_wait_goes_on_without_poll_which_eventlet_takes_away() -> None:
 
 def test_subinterpreter_takes_locks_and_runs_commands() -> None:
     program = """
+        import os
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # which cannot be loaded twice in one process
         import _xxsubinterpreters as interpreters
         interpreters.run_string(interpreters.create(isolated={isolated}), '''
         import pylock
