@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._acquiring.claim import Claim, explain
+from ._acquiring.claim import Claim
 from ._acquiring.events import listeners, tell
 from ._acquiring.inheritance import AcrossFork
 from ._acquiring.survival import why_lost
@@ -90,8 +90,7 @@ class Hold:
         A copy of it in a child keeps the lock held for as long as the child lives; let nobody unlock or close it here.
         Raises NotHeld.
         """
-        if not self._claim.is_alive:
-            raise self._claim.not_held()
+        self._claim.ensure_held()
         return self._claim.fd
 
     def release(self) -> None:
@@ -109,32 +108,21 @@ class Hold:
         gets in between. It is no new start: a closed lock lets it. The weight is 1 after a change.
 
         Raises LockTimeout, and the hold is as it was; Deadlock, at once, if somebody who came before converts too
-        and each keeps the other out; LockLost, NotHeld, ValueError, and OSError as `Lock.acquire`. After any error,
-        of a signal handler too, the hold is as it was, or as asked for.
+        and each keeps the other out; LockError if another thread or task is just converting this hold; LockLost,
+        NotHeld, also if another thread releases it meanwhile; ValueError, and OSError as `Lock.acquire`. After any
+        error, of a signal handler too, the hold is as it was, or as asked for.
         """
         with loading:
             from ._acquiring.conversion import steps_to_convert
 
-        try:
-            drive(steps_to_convert(self._claim, mode, timeout, waits_as_task=False))
-        except OSError as error:
-            explain(error, self._claim.request)
-            raise
-        if listeners:
-            tell("converted", self._claim)
+        drive(steps_to_convert(self._claim, mode, timeout, waits_as_task=False))
 
     async def convert_async(self, mode: Mode | str, timeout: float | None = None) -> None:
         """As `convert`, in a task of asyncio or trio."""
         with loading:
             from ._acquiring.conversion import steps_to_convert
 
-        try:
-            await drive_async(steps_to_convert(self._claim, mode, timeout, waits_as_task=True))
-        except OSError as error:
-            explain(error, self._claim.request)
-            raise
-        if listeners:
-            tell("converted", self._claim)
+        await drive_async(steps_to_convert(self._claim, mode, timeout, waits_as_task=True))
 
     def check(self) -> None:
         """Make sure that others still find the lock held by this hold.
@@ -143,11 +131,19 @@ class Hold:
         NotHeld. On NFS it asks the server, and hangs as long as that is away.
         """
         claim = self._claim
-        if not claim.is_alive:
-            raise claim.not_held()
-        why = why_lost(claim.fd, claim.request, claim.grant[1] if claim.grant else None)
-        if why:
-            raise _loss(claim, why)
+        claim.ensure_held()
+        while True:
+            request, grant = claim.request, claim.grant
+            try:
+                why = why_lost(claim.fd, request, grant[1] if grant else None)
+            except OSError:
+                claim.ensure_held()  # else another thread has released it meanwhile
+                raise
+            if not why:
+                return
+            claim.ensure_held()
+            if claim.request is request:  # else another thread has converted it meanwhile
+                raise _loss(claim, why)
 
     def across_fork(self) -> AcrossFork:
         """Return a block within which the hold goes with each fork, to the child: for a program that becomes a daemon.
@@ -159,8 +155,7 @@ class Hold:
         return AcrossFork((self._claim,))
 
     def __enter__(self) -> Self:
-        if not self._claim.is_alive:
-            raise self._claim.not_held()
+        self._claim.ensure_held()
         self._claim.enter_block(calling_frame())
         return self
 

@@ -65,6 +65,8 @@ class Holds(Generic[Each_co]):
         return AcrossFork(self._claims.claims)
 
     def __enter__(self) -> Self:
+        for claim in self._claims.claims:
+            claim.ensure_held()
         self._claims.enter_block(calling_frame())
         return self
 

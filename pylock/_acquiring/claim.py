@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _REOPENINGS = 100
 """How often a lock file is opened anew, because it is stale, before that is an error."""
+being_converted: dict[Claim, object] = {}
+"""The claims whose mode is just being changed, and by what, which has a copy of the descriptor."""
+process.forget_in_child(being_converted.clear)
 
 
 class Claim(Insider):
@@ -151,6 +154,8 @@ class Claim(Insider):
             if request.renews:
                 close(fd)
                 end_use(request)
+            elif self in being_converted:
+                close(fd)  # nobody else is to have what another thread is changing through its copy
             else:
                 give_back(request.path, fd, self.fresh_until, nobody_waits)
             if listeners:
@@ -189,6 +194,11 @@ class Claim(Insider):
             if error is None or not isinstance(failure, OSError | LockError):
                 raise
             error.add_note(f'and the release of "{self.request.name}" failed: {failure}')
+
+    def ensure_held(self) -> None:
+        """Raise NotHeld if it is not alive."""
+        if not self.is_alive:
+            raise self.not_held()
 
     def not_held(self) -> NotHeld:
         why = "it was released" if self.mark[0] else "it belongs to another process"

@@ -19,10 +19,10 @@ from itertools import pairwise
 from time import monotonic
 
 from .._deadlock.blocks import blocks_around, refuse_deadlock
-from .._errors import Deadlock, LockLost, LockTimeout, harmless
+from .._errors import Deadlock, LockError, LockLost, LockTimeout, harmless
 from .._file.bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
 from .._file.byterange import is_free, let_go, try_lock, unlock
-from .._file.descriptors import drop
+from .._file.descriptors import close, drop, noted
 from .._file.header import Gone, parse_line
 from .._file.layout import SLOT_SIZE, now, seat_slot, unit_slot
 from .._file.lockfile import is_at, open_file
@@ -32,6 +32,8 @@ from .._queue.tickets import LEAVE_SEATS, all_tickets, take_seat
 from .._request import Kind, Request, check_seconds, make_request
 from .agreement import learn
 from .attempt import ANY_WAITER, LET_GO, PLAIN, attempt_units, last_token, piece_lock, put_record, take_units
+from .claim import being_converted, explain
+from .events import listeners, tell
 from .refusals import refusal
 from .steps import watch_for
 from .waiting import ring_next, wait
@@ -51,42 +53,55 @@ _LEFT_OVER = {"CR": _LEAVE_UNITS, "CW": _LEAVE_ROOM, "PW": _LEAVE_ROOM}
 
 def steps_to_convert(claim: Claim, mode: str, timeout: float | None, waits_as_task: bool) -> Steps[None]:
     """Convert the claim, as `Hold.convert` says."""
+    conversion = _Conversion(claim)
+    try:
+        try:
+            if (yield from _steps(conversion, claim, mode, timeout, waits_as_task)) and listeners:
+                tell("converted", claim)
+        finally:
+            conversion.end()
+    except BaseException as error:
+        conversion.end()  # once more, as a signal handler may have raised in it
+        explain(error, claim.request)
+        raise
+
+
+def _steps(conversion: _Conversion, claim: Claim, mode: str, timeout: float | None, waits_as_task: bool) -> Steps[bool]:
+    """Convert the claim; tell whether it has another mode now."""
     if timeout is not None:
         check_seconds("timeout must be None (for ever)", timeout)
     rule = rule_of(mode)
+    claim.ensure_held()
     before = claim.request
-    if not claim.is_alive:
-        raise claim.not_held()
     if before.kind is not PLAIN:
         raise ValueError(
             f'"{harmless(before.name)}" is a {before.kind.name}, which stays in its mode; only plain locks are'
             " converted"
         )
     if rule is before.mode:
-        return
+        return False
     begun = monotonic()
-    conversion = _Conversion(claim, rule)
-    request = _target(before, rule, conversion)
+    request = conversion.begin(rule)
     try:
-        if conversion.attempt(claim.fd, request, None) is not None:
-            if not is_free(claim.fd, ANY_WAITER):
-                ring_next(claim.fd, request, rule)
-            return
+        if conversion.attempt(conversion.fd, request, None) is not None:
+            if not is_free(conversion.fd, ANY_WAITER):
+                ring_next(conversion.fd, request, rule)
+            return True
         if timeout != 0:
             around = blocks_around(request, waits_as_task, besides=claim)
             refuse_deadlock(request, around)
             deadline = None if timeout is None else begun + timeout
-            if (yield from _wait(claim, request, deadline, watch_for(request, waits_as_task))):
-                return
+            if (yield from _wait(conversion.fd, request, deadline, watch_for(request, waits_as_task))):
+                return True
     except Gone:
         raise _lost(request, "removed") from None
-    raise refusal(LockTimeout, claim.fd, request, monotonic() - begun)
+    raise refusal(LockTimeout, conversion.fd, request, monotonic() - begun)
 
 
-def _wait(claim: Claim, request: Request, deadline: float | None, watch: Watch | None) -> Steps[bool]:
+def _wait(held: int, request: Request, deadline: float | None, watch: Watch | None) -> Steps[bool]:
     fd = open_file(request.path, request.directory)
     try:
-        if not is_at(claim.fd, request.path):
+        if not is_at(held, request.path):
             raise _lost(request, "replaced")
         return (yield from wait(fd, request, deadline, nested=True, watch=watch)) is not None
     finally:
@@ -108,32 +123,74 @@ def _target(before: Request, rule: ModeRule, kind: Kind = PLAIN) -> Request:
 
 
 class _Conversion(Kind):
-    """The conversion of one claim, from the mode that it has to another one."""
+    """The conversion of one claim, from the mode that it has to another one; of a claim there is one at a time.
 
-    __slots__ = ("_after", "_before", "_claim", "_grant", "extra", "starts")
+    Another thread may release the claim meanwhile. So the bytes change through a copy of its descriptor, which stands
+    for nothing else as long as this lasts, and whose number nobody else can get.
+    """
 
-    def __init__(self, claim: Claim, rule: ModeRule) -> None:
+    __slots__ = ("_after", "_before", "_claim", "_grant", "_has_begun", "extra", "fd", "starts")
+
+    def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._before = claim.request
+        self._has_begun = False
+        self.fd = -1
+
+    def begin(self, rule: ModeRule) -> Request:
+        """Return what is asked for. Raises NotHeld; LockError if the claim is being converted already."""
+        claim = self._claim
+        if being_converted.setdefault(claim, self) is not self:
+            raise LockError(
+                f'"{harmless(claim.request.name)}" is being converted already, by another thread or task',
+                name=claim.request.name,
+            )
+        self._copy_descriptor()
         assert claim.grant is not None
-        self._grant = claim.grant
+        self._before, self._grant = claim.request, claim.grant
         self._after = _target(claim.request, rule)
         self.extra = {"held": claim.request.mode.code}
         self.starts = claim.request.mode is NULL
+        self._has_begun = True
+        return _target(claim.request, rule, self)
+
+    def _copy_descriptor(self) -> None:
+        claim = self._claim
+        held = claim.fd
+        claim.ensure_held()
+        try:
+            self.fd = noted(False, os.dup, held)
+        except OSError:
+            claim.ensure_held()  # else it was released meanwhile
+            raise
+        if claim.fd != held:  # it was, and what has been copied may be anything
+            raise claim.not_held()
+
+    def end(self) -> None:
+        """Close the copy, and let go first of what was taken after the claim was released."""
+        claim = self._claim
+        try:
+            if self._has_begun and self.fd >= 0 and claim.is_released and claim.mark[0]:
+                let_go(self.fd)
+                ring_next(self.fd, claim.request)
+        finally:
+            if being_converted.get(claim) is self:
+                del being_converted[claim]
+            fd, self.fd = self.fd, -1
+            if fd >= 0:
+                close(fd)
 
     def attempt_in(self, mode: ModeRule) -> Attempt:
         return self.attempt
 
     def attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        """As `attempt_range`, through the descriptor of the claim, and not through fd, which is the waiter's."""
-        claim = self._claim
-        if not claim.is_alive:  # another thread has released it meanwhile
-            raise claim.not_held()
-        if self.starts and not learn(claim.fd, request).limit:
+        """As `attempt_range`, through the copy of the claim's descriptor, and not through fd, which is the waiter's."""
+        self._claim.ensure_held()
+        if self.starts and not learn(self.fd, request).limit:
             return None
-        grant = self._change(claim.fd, request)
+        grant = self._change(self.fd, request)
         if grant is not None:
-            self._record(claim.fd, grant)
+            self._record(self.fd, grant)
+            self._claim.ensure_held()
         elif seat is not None:
             self._refuse_rivals(fd, request, seat)
         return grant
@@ -224,7 +281,8 @@ class _Conversion(Kind):
     def _record(self, fd: int, grant: Grant) -> None:
         """Show it to others: the bytes have changed, whatever becomes of the record."""
         request, token, pieces = self._after, *grant[:2]
-        since = request.since_in(os.pread(fd, SLOT_SIZE, self._grant[3][0]))
+        places = self._grant[3]  # none if an exception kept the last conversion from writing its record
+        since = request.since_in(os.pread(fd, SLOT_SIZE, places[0])) if places else now()
         let_go(fd, LEAVE_SEATS)
         seat = take_seat(fd) if request.mode.seated else None
         if seat is not None:

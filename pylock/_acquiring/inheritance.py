@@ -38,8 +38,7 @@ class AcrossFork:
 
     def __enter__(self) -> Self:
         for claim in self._claims:
-            if not claim.is_alive:
-                raise claim.not_held()
+            claim.ensure_held()
         try:
             for claim in self._claims:
                 _passing[claim] = claim.fd

@@ -14,6 +14,7 @@ from contender import Contender, until, waiting
 from kernel import replaced
 
 import pylock
+from pylock import _holds
 from pylock._acquiring import attempt
 from pylock._acquiring import waiting as waiting_room
 from pylock._file import layout
@@ -266,3 +267,14 @@ def test_killed_holder_hands_over_to_who_waits(executor: ThreadPoolExecutor, con
 
 def test_until_reports_what_it_waits_for() -> None:
     assert until(lambda: 5) == 5
+
+
+def test_check_of_what_another_thread_releases_or_converts_meanwhile_finds_no_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hold, real = pylock.lock("x").acquire(), _holds.why_lost
+    monkeypatch.setattr(_holds, "why_lost", lambda *words: (hold.convert("shared"), real(*words))[1])
+    hold.check()
+    monkeypatch.setattr(_holds, "why_lost", lambda *words: (hold.release(), real(*words))[1])
+    with pytest.raises(pylock.NotHeld):
+        hold.check()

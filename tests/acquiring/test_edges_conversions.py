@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ from contender import lets_in, until
 
 import pylock
 from pylock._acquiring import attempt, conversion
-from pylock._file import byterange
+from pylock._file import byterange, reuse
 from pylock._modes import ALL, rule_of
 from pylock._queue import tickets
 
@@ -40,20 +41,25 @@ def assert_as_it_was_or_as_asked_for(hold: pylock.Hold, before: str, after: str)
     assert hold.mode.code in (before, after)
     assert lets_in("x") == said_to_let_in(hold)
     hold.check()
+    hold.convert("PR")
     hold.release()
     for code in CODES:  # and nothing is left of it
         pylock.lock("x", code).acquire_nowait().release()
 
 
-def strike_at(place: int) -> Callable[[FrameType, str, Any], Any]:
-    """What, as a trace function, raises at the line with that number, counted over the modules that change bytes."""
+def strike(place: int) -> None:
+    raise Struck
+
+
+def strike_at(place: int, act: Callable[[int], None] = strike) -> Callable[[FrameType, str, Any], Any]:
+    """What, as a trace function, acts at the line with that number, counted over the modules that change bytes."""
     seen = itertools.count()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         if frame.f_code.co_filename not in TRACED:
             return None
         if event == "line" and next(seen) == place:
-            raise Struck
+            act(place)
         return trace
 
     return trace
@@ -76,6 +82,65 @@ def test_exception_at_every_line(before: str, after: str) -> None:
         assert_as_it_was_or_as_asked_for(hold, before, after)
     assert place > 10
     assert_as_it_was_or_as_asked_for(hold, before, after)
+
+
+@pytest.mark.parametrize(("before", "after"), [("EX", "PR"), ("PR", "EX"), ("NL", "CW"), ("CW", "NL")])
+def test_another_thread_releases_and_acquires_at_every_line(before: str, after: str) -> None:
+    """What it got stays its own, whatever the conversion still does; and the conversion says that it came too late."""
+    others = sys.gettrace()
+    with ThreadPoolExecutor(1) as thread:
+        for place in itertools.count():
+            hold, taken = pylock.lock("x", before).acquire(), list[pylock.Hold]()
+            for _ in range(reuse.HOT + 1):  # so that descriptors are kept for the next one
+                pylock.lock("x", "NL").acquire().release()
+
+            def release_and_acquire(place: int) -> None:
+                thread.submit(hold.release).result()  # noqa: B023
+                taken.append(thread.submit(pylock.lock("x").acquire, 2).result())  # noqa: B023
+
+            sys.settrace(strike_at(place, release_and_acquire))
+            try:
+                hold.convert(after)
+            except pylock.NotHeld:
+                assert taken
+            finally:
+                sys.settrace(others)
+            if not taken:
+                break
+            assert lets_in("x") == said_to_let_in(taken[0])
+            taken[0].check()
+            taken[0].release()
+            assert lets_in("x") == set(CODES)
+        hold.release()
+    assert place > 10
+
+
+def test_hold_is_converted_by_one_at_a_time() -> None:
+    """The other would find it in a mode that it did not expect, and bring back one that is not its own any more."""
+    other, hold = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
+    with ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(hold.convert, "exclusive")
+        until(lambda: pylock.inspect("x").waiters)
+        with pytest.raises(pylock.LockError, match="is being converted already"):
+            hold.convert("null")
+        other.release()
+        waits.result()
+    hold.convert("null")
+    assert lets_in("x") == said_to_let_in(hold) == set(CODES)
+    hold.release()
+
+
+def test_conversion_that_waits_ends_when_another_thread_releases_the_hold() -> None:
+    other, hold = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
+    with ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(hold.convert, "exclusive")
+        until(lambda: pylock.inspect("x").waiters)
+        hold.release()
+        other.release()
+        with pytest.raises(pylock.NotHeld):
+            waits.result()
+    assert lets_in("x") == set(CODES)
+    assert not pylock.inspect("x").waiters
 
 
 class Failing:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,16 @@ def test_asyncio_takes_all_and_a_cancellation_leaves_none() -> None:
         hold.release()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda: pylock.all_of(pylock.lock("a"), pylock.lock("b")), lambda: pylock.path_lock("/a")]
+)
+def test_block_of_what_was_released_does_not_begin(ask: Callable[[], Any]) -> None:
+    holds = ask().acquire()
+    holds.release()
+    with pytest.raises(pylock.NotHeld), holds:
+        pytest.fail("nothing is held here")
 
 
 @pytest.mark.parametrize(("names", "message"), [("", "are at least one"), ("aba", 'are different ones: "a" twice')])
