@@ -40,6 +40,9 @@ new_lock: type[RLock] = _RLock if sys.version_info[:2] == (3, 14) else RLock
 loading = new_lock()
 """Held while a room is loaded that is needed seldom: no fork falls between, whose child would wait for it for ever."""
 
+_held_over_fork: list[Callable[[], RLock]] = [lambda: loading]
+_taken: list[RLock] = []
+"""Those that are held over the fork that is just being done."""
 _forgetting: list[Callable[[], None]] = []
 _identity: Identity | None = None
 
@@ -115,12 +118,31 @@ def _forget_parent() -> None:
     mark = _new_mark()
 
 
+def hold_over_fork(lock: Callable[[], RLock]) -> None:
+    """Have the lock that this returns taken before each fork, so that none falls between what is done under it."""
+    _held_over_fork.append(lock)
+
+
 def _before_fork() -> None:
-    loading.acquire()
+    """Take all of them, waiting for none with another one in hand, as other threads may take them in any order."""
+    locks = [lock() for lock in _held_over_fork]
+    while True:
+        taken: list[RLock] = []
+        for lock in locks:
+            if not lock.acquire(blocking=not taken):
+                break
+            taken.append(lock)
+        else:
+            break
+        for each in taken:
+            each.release()
+        locks.sort(key=lambda each: each is not lock)  # which is the one to wait for
+    _taken[:] = taken
 
 
 def _after_fork() -> None:
-    loading.release()
+    while _taken:
+        _taken.pop().release()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -12,7 +12,7 @@ from os import SEEK_CUR, SEEK_SET, lseek
 from os import open as os_open
 from stat import S_ISVTX
 
-from .._process import forget_in_child, new_lock
+from .._process import forget_in_child, hold_over_fork, new_lock
 from .byterange import let_go
 
 TYPE_CHECKING = False
@@ -115,6 +115,11 @@ def drop(fd: int) -> None:
         close(fd)
 
 
+def give_away(fd: int) -> None:
+    """Leave it to somebody else what becomes of the descriptor, here and in a forked child."""
+    _opened.pop(fd, None)
+
+
 def keep_in_child(fd: int, keep: bool) -> None:
     """From now on, a child that is forked has the descriptor too, or does not have it."""
     if keep:
@@ -138,13 +143,5 @@ def _drop_copies() -> None:
     _opened.update(kept)
 
 
-def _before_fork() -> None:
-    _opening.acquire()
-
-
-def _after_fork() -> None:
-    _opening.release()
-
-
 forget_in_child(_drop_copies)
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
+hold_over_fork(lambda: _opening)

@@ -1,4 +1,4 @@
-"""Files that somebody else has open: when they are closed, who has locked them; and descriptors that no child inherits.
+"""Files that somebody else has open: when they are closed, and who has locked them.
 
 Source: inotify(7): a watch is of the file, whichever of its names is used, and tells of the last close of each open
 file description, which is when a lock of flock(2) ends. It does not tell of other hosts, nor of an unlock without a
@@ -11,39 +11,24 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .._process import new_lock
+from .._errors import harmless
+from .._file.descriptors import noted
+from .._process import command_line, forget_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from ctypes import CDLL
     from types import TracebackType
     from typing import Self
 
 _CLOSED_OR_MOVED = 0x8 | 0x10 | 0x4 | 0x800  # IN_CLOSE_WRITE, IN_CLOSE_NOWRITE, IN_ATTRIB, IN_MOVE_SELF
 
+_MOST_SHOWN = 200
+"""Characters of a command."""
+
 _idle: list[int] = []
 """Descriptors of inotify that watch nothing; as many as were ever in use at a time."""
-_noted: set[int] = set()
-_noting = new_lock()
-"""Held from before a descriptor is opened until it is noted, so that no fork falls between."""
-
-
-def open_noted(opener: Callable[[], int]) -> int:
-    """Return what the opener opens; a forked child closes its copy."""
-    with _noting:
-        fd = opener()
-        _noted.add(fd)
-        return fd
-
-
-def give_away(fd: int) -> None:
-    """Leave it to somebody else what becomes of the descriptor in a forked child."""
-    _noted.discard(fd)
-
-
-def close_noted(fd: int) -> None:
-    _noted.discard(fd)
-    os.close(fd)
+forget_in_child(_idle.clear)
 
 
 class Watch:
@@ -108,12 +93,7 @@ def is_held_through(fd: int) -> bool:
 
 def described(pid: int) -> str:
     """Say who that is, for a message."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read(200).rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        words = ""
-    shown = "".join(char if char.isprintable() else "?" for char in words)
+    shown = harmless(command_line(pid)[:_MOST_SHOWN])
     return f'pid {pid} "{shown}"' if shown else f"pid {pid}"
 
 
@@ -128,11 +108,11 @@ def _idle_or_new() -> int:
     try:
         return _idle.pop()
     except IndexError:
-        return open_noted(_start_watching)
+        return noted(False, _start_watching, os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _start_watching() -> int:
-    return _checked(_libc().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+def _start_watching(flags: int) -> int:
+    return _checked(_libc().inotify_init1(flags))
 
 
 def _add_watch(fd: int, path: str) -> int:
@@ -146,18 +126,3 @@ def _checked(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result
-
-
-def _drop_copies() -> None:
-    """In a forked child."""
-    for fd in _noted:
-        try:
-            os.close(fd)
-        except OSError:
-            pass
-    _noted.clear()
-    _idle.clear()
-    _noting.release()
-
-
-os.register_at_fork(before=_noting.acquire, after_in_parent=_noting.release, after_in_child=_drop_copies)

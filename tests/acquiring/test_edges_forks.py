@@ -434,6 +434,35 @@ os.waitpid(children[0], 0)
     assert sorted(python(program).split("\n")) == ["", "True", "mine", "not mine"]
 
 
+def test_hold_that_is_dropped_in_an_import_hangs_neither_its_thread_nor_a_fork() -> None:
+    """What is held over a fork is asked for by others in any order: here the import's first, then the descriptors'."""
+    program = """
+import gc, os, sys, threading, time
+import pylock
+class Dropped:
+    def __init__(self): self.me, self.hold = self, pylock.lock("b").acquire()
+class Finder:  # in place of the garbage collector, which may run in any import
+    def find_spec(self, name, path=None, target=None):
+        if name == "pylock._enums":
+            forks.start()
+            while not (at := sys._current_frames().get(forks.ident)) or at.f_code.co_name != "_before_fork":
+                time.sleep(0.001)
+            gc.collect()
+def fork():
+    if not (pid := os.fork()): os._exit(0)
+    os.waitpid(pid, 0)
+forks = threading.Thread(target=fork)
+sys.meta_path.insert(0, Finder())
+hold = pylock.lock("a").acquire()
+Dropped()
+hold.mode
+forks.join()
+hold.release()
+print("done")
+"""
+    assert python(program) == "done\n"
+
+
 def test_hold_stays_with_the_parent_if_the_fork_failed() -> None:
     program = """
 import os, resource

@@ -18,6 +18,7 @@ import pytest
 from contender import ROOT, until
 
 import pylock
+from pylock._file import descriptors
 from pylock.compat import filelock, portalocker, turns, watching
 
 from .parties import EXCLUSIVE, READERS, SEMAPHORES, WRITERS, Party, parties
@@ -253,7 +254,7 @@ def test_without_a_queue_it_waits_at_the_file(
     monkeypatch.setenv("PYLOCK_DIR", "/nowhere/at/all")
     with ThreadPoolExecutor(1) as pool:
         waiter = pool.submit(take, path, 0.01)
-        until(lambda: watching._noted or waiter.done())
+        until(lambda: descriptors._opened or waiter.done())
         stranger.ask("release")
         let_go(waiter)
 
@@ -263,7 +264,7 @@ def test_damaged_queue_keeps_nobody_from_the_lock(stranger: Party, path: str, di
     (directory / f"{turns._queue_name(status)}.lock").write_bytes(b"4711\n")
     with ThreadPoolExecutor(1) as pool:
         waiter = pool.submit(take_file_lock, path, 0.01)
-        until(lambda: watching._noted or waiter.done())
+        until(lambda: descriptors._opened or waiter.done())
         stranger.ask("release")
         let_go(waiter)
 
@@ -272,7 +273,7 @@ def test_damaged_queue_keeps_nobody_from_the_lock(stranger: Party, path: str, di
 def test_where_nothing_can_be_watched_it_looks_every_interval(
     stranger: Party, path: str, take: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> int:
+    def refuse(flags: int) -> int:
         raise OSError(24, os.strerror(24))
 
     monkeypatch.setattr(watching, "_start_watching", refuse)
@@ -375,7 +376,7 @@ def test_interrupted_wait_leaves_nothing_behind(stranger: Party, path: str) -> N
 
 def test_child_that_is_forked_during_a_wait_keeps_nothing_open(stranger: Party, path: str) -> None:
     waiter = start(lambda: take_file_lock(path))
-    until(lambda: any(os.path.realpath(f"/proc/self/fd/{fd}") == path for fd in list(watching._noted)))
+    until(lambda: any(os.path.realpath(f"/proc/self/fd/{fd}") == path for fd in list(descriptors._opened)))
     pid = os.fork()
     if pid == 0:
         held = [fd for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}") == path]

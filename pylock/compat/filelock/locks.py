@@ -9,9 +9,10 @@ from threading import TIMEOUT_MAX
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
+from ..._file.descriptors import close, give_away, open_noted
 from ..real import filelock
 from ..turns import Awaited, Patience, awaited_at, others_wait, wait
-from ..watching import close_noted, described, give_away, holder_of, open_noted
+from ..watching import described, holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ class Waiting:
         self.close()
         self._has_tried = True
         try:
-            self._fd = open_noted(lambda: os.open(self._path, _OPEN))
+            self._fd = open_noted(self._path, _OPEN, mark=False)
             self.awaited = awaited_at(self._fd)
         except OSError:
             self.close()
@@ -78,7 +79,7 @@ class Waiting:
     def close(self) -> None:
         fd, self._fd, self.is_granted, self.awaited = self._fd, -1, False, None
         if fd >= 0:
-            close_noted(fd)
+            close(fd)
 
     def say_who_holds(self, error: filelock.Timeout) -> None:
         if not self._is_willing:
