@@ -11,12 +11,12 @@ from errno import EBADF
 
 from .._errors import LockError, NotHeld
 from .._file.byterange import let_go
-from .._file.header import Gone, parse_line, read_head, read_header
+from .._file.header import Gone, look_at_header
+from .._file.layout import FAIR
 from .._file.lent import holds_locks, path_of, same_file
-from .._request import request_for
+from .._queue.bells import ring
+from .._queue.tickets import seat_to_ring
 from .agreement import learn
-from .attempt import PLAIN
-from .waiting import ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,20 +64,17 @@ def lend(request: Request, fd: int) -> None:
 def release_lent(fd: int) -> None:
     """Let go of the lock that is held through the descriptor, and wake who waits next.
 
-    Raises NotHeld, BadLockFile; and OSError or LockError for what comes after, when it is free all the same.
+    Raises NotHeld; BadLockFile, and it is not touched. After an OSError it is free all the same.
     """
     path = path_of(fd)
     if path is not None and not holds_locks(fd):
         raise NotHeld(f"descriptor {fd} holds no lock")
-    head = read_head(fd)
+    fair = False
     try:
-        read_header(head, None, path or f"descriptor {fd}")
+        definition = look_at_header(fd, None, path or f"descriptor {fd}")[1]
+        fair = definition is not None and definition.policy == FAIR
     except Gone:
         path = None
     let_go(fd)
-    if path is not None:
-        name = str((parse_line(head) or {})["name"])
-        directory = path.rpartition("/")[0]
-        request = request_for(name, "exclusive", 1, None, 0, None, None, directory, True, None, PLAIN)
-        learn(fd, request)
-        ring_next(fd, request)
+    if path is not None and (seat := seat_to_ring(fd, fair, None)) is not None:
+        ring(path, seat)

@@ -89,6 +89,8 @@ def _dispatch(words: list[str]) -> int:
         return _carry_out(RUN, words[1:])
     from .commands import named
 
+    if sys.stdout is None:  # as it is if the caller closed it; what is said to nobody is no error
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as this process lasts
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the caller's encoding lacks is spelled out
     if not words or words[0] in ("--help", "-h", "help"):

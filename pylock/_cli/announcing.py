@@ -1,14 +1,14 @@
-"""Waiting visibly: the steps of a wait, interrupted whenever the waiting line is due."""
+"""Waiting visibly: each sleep of a wait is interrupted whenever the waiting line is due."""
 
 from __future__ import annotations
 
 from time import monotonic
 
-from .._queue.drivers import Finished, advance, drive
+from .._queue.drivers import drive, sleeping_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._queue.drivers import Result, Steps
+    from .._queue.drivers import Result, Steps, Watched
     from .._request import Request
     from .waiting_line import WaitingLine
 
@@ -20,7 +20,7 @@ def drive_announcing(steps: Steps[Result], requests: list[Request]) -> Result:
     """Like `drivers.drive`, with a waiting line for whichever of the locks is waited for."""
     announcer = _Announcer(requests)
     try:
-        return drive(_interrupted(steps, announcer))
+        return drive(sleeping_by(announcer.sleep, steps))
     finally:
         announcer.end()
 
@@ -34,7 +34,16 @@ class _Announcer:
         self._line: WaitingLine | None = None
         self.due = self._begun + FIRST
 
-    def show_if_due(self) -> None:
+    def sleep(self, watched: Watched, seconds: float) -> Steps[bool]:
+        """Sleep in pieces, cut at the moments when the line is due."""
+        until = monotonic() + seconds
+        ready = False
+        while not ready and (left := until - monotonic()) > 0:
+            ready = yield watched, max(min(left, self.due - monotonic()), 0)
+            self._show_if_due()
+        return ready
+
+    def _show_if_due(self) -> None:
         if monotonic() < self.due:
             return
         if self._line is None:
@@ -46,21 +55,3 @@ class _Announcer:
     def end(self) -> None:
         if self._line is not None:
             self._line.end()
-
-
-def _interrupted(steps: Steps[Result], announcer: _Announcer) -> Steps[Result]:
-    """The same steps, each sleep cut in pieces at the moments when the line is due."""
-    try:
-        fd, seconds = advance(steps)
-        while True:
-            until = monotonic() + seconds
-            rung = False
-            while not rung and (left := until - monotonic()) > 0:
-                rung = yield fd, max(min(left, announcer.due - monotonic()), 0)
-                announcer.show_if_due()
-            fd, seconds = advance(steps, rung)
-    except Finished as end:
-        result: Result = end.result
-        return result
-    finally:
-        steps.close()

@@ -13,7 +13,7 @@ from .._file.records import forget_words, show_child
 from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._modes import BY_NAME, rule_of
-from .._queue.drivers import Finished, advance, drive
+from .._queue.drivers import drive, sleeping_by
 from .._run.environment import variables
 from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain, message_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .._acquiring.claim import Claim
-    from .._queue.drivers import Result, Steps
+    from .._queue.drivers import Result, Steps, Watched
     from .._request import Request
     from .._run.limit import Limit
     from .._run.loss import LossWatch
@@ -285,16 +285,16 @@ class _Run:
 
     def _noting(self, steps: Steps[Result], claim: Any) -> Steps[Result]:
         """The same steps, the first of which begins a wait."""
-        try:
-            asked = advance(steps)
-            self._note("wait", claim)
-            while True:
-                asked = advance(steps, (yield asked))
-        except Finished as end:
-            result: Result = end.result
-            return result
-        finally:
-            steps.close()
+        is_noted = False
+
+        def sleep(watched: Watched, seconds: float) -> Steps[bool]:
+            nonlocal is_noted
+            if not is_noted:
+                is_noted = True
+                self._note("wait", claim)
+            return (yield watched, seconds)
+
+        return sleeping_by(sleep, steps)
 
     def _note(self, event: str, claim: Any, **fields: object) -> None:
         """Write it into the log, if there is one, for each lock that was asked for."""
@@ -328,7 +328,14 @@ def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:
             struck.append(signal)
             raise Struck(signal)
 
+    def sleep(watched: Watched, seconds: float) -> Steps[bool]:
+        ready = yield watched, seconds
+        if struck:  # and what was raised then was swallowed, as by a callback of a weak reference
+            raise Struck(struck[0])
+        return ready
+
     before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
+    steps = sleeping_by(sleep, steps)
     try:
         return drive(steps) if quiet else drive_announcing(steps, requests)
     finally:

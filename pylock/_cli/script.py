@@ -14,7 +14,7 @@ from .._file.descriptors import close
 from .._file.lockfile import open_file
 from .._file.texts import from_os
 from .._locks import Lock, lock
-from .._queue.drivers import Finished, advance
+from .._queue.drivers import sleeping_by
 from .._run.supervisor import die_of, raw
 from . import complain
 from .options import UsageError
@@ -23,7 +23,7 @@ from .settings import RunSettings, completed, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._queue.drivers import Steps
+    from .._queue.drivers import Steps, Watched
     from .options import Values
 
 _FOR_RUN = frozenset(("create", "idle_lifespan"))
@@ -86,17 +86,14 @@ def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> i
 
 def _while_there(script: int, steps: Steps[None]) -> Steps[None]:
     """The same steps, left as by a hangup once the script has ended."""
-    try:
-        fd, seconds = advance(steps)
-        while True:
-            rung = yield fd, seconds
-            if os.getppid() != script:
-                raise Struck(raw.SIGHUP)
-            fd, seconds = advance(steps, rung)
-    except Finished:
-        return
-    finally:
-        steps.close()
+
+    def sleep(watched: Watched, seconds: float) -> Steps[bool]:
+        ready = yield watched, seconds
+        if os.getppid() != script:
+            raise Struck(raw.SIGHUP)
+        return ready
+
+    return sleeping_by(sleep, steps)
 
 
 def release(values: Values, operands: list[str]) -> int:

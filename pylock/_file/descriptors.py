@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _MARK = 0x70796C6F
 """The file offset of a lock file's descriptor, by which it is known again. Nothing reads or writes at the offset."""
+_FIRST = 3
+"""The first number that is not for input, output and errors."""
 
 _opened: dict[int, bool] = {}
 """Every open descriptor of a lock file or bell, and whether it has the mark, which a FIFO cannot have."""
@@ -39,14 +41,15 @@ def open_noted(path: str, flags: int, mode: int = 0, mark: bool = True) -> int:
 def noted(mark: bool, open_it: Callable[..., int], *arguments: object) -> int:
     """Note what a function in C opens; neither a fork nor a signal handler that raises can come between.
 
-    ``mark``: it is a lock file, and gets the mark. It never gets a number that somebody here still takes for his own,
-    as the program has closed that behind our back: who lets go by it would let go of this.
+    ``mark``: it is a lock file, and gets the mark. It never gets a number for input or output, which a command would
+    take for its own; nor one that somebody here still takes for his, as the program has closed that behind our back:
+    who lets go by it would let go of this.
     """
     fresh: list[int] = []
     try:
         with _opening:
             fresh.extend(map(open_it, *zip(arguments)))  # stored before any Python code can run
-            while fresh[-1] in _opened:
+            while fresh[-1] < _FIRST or fresh[-1] in _opened:
                 fresh.extend(map(os.dup, fresh[-1:]))
             _opened[fresh[-1]] = False
             while len(fresh) > 1:

@@ -12,7 +12,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any, TypeVar
 
     Result = TypeVar("Result")
@@ -46,6 +46,19 @@ def drive(steps: Steps[Result]) -> Result:
         watched, seconds = advance(steps)
         while True:
             watched, seconds = advance(steps, is_readable(watched, seconds))
+    except Finished as end:
+        result: Result = end.result
+        return result
+    finally:
+        steps.close()
+
+
+def sleeping_by(sleep: Callable[[Watched, float], Steps[bool]], steps: Steps[Result]) -> Steps[Result]:
+    """The same steps, each sleep of which is done by what ``sleep`` returns for it."""
+    try:
+        asked = advance(steps)
+        while True:
+            asked = advance(steps, (yield from sleep(*asked)))
     except Finished as end:
         result: Result = end.result
         return result

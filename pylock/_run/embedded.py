@@ -24,7 +24,7 @@ from .._locks import Lock, checked_timeout, lock
 from .._queue.drivers import drive
 from .._several import Composite, Several, all_of
 from .descendants import become_subreaper, children, environment_of
-from .environment import variables
+from .environment import refuse_untellable, variables
 from .signals import ignorable, name_of
 from .supervisor import FORWARDED, NOT_FOUND, RESUMING, CannotRun, find_program, undelivered
 from .terminal import Terminal, in_foreground
@@ -65,7 +65,8 @@ def run(
 
     ``locks`` is a name, a lock of any kind, what `all_of` returns, or locks. A transactional value of a sequence goes
     back unless the command exits with 0. ``timeout`` in seconds counts for the locks: None is for ever, 0 one try.
-    ``wait_for="tree"`` waits for every descendant, for which this process adopts orphans from then on.
+    ``wait_for="tree"`` waits for every descendant, for which this process adopts orphans from then on. The streams are
+    as for subprocess.Popen, but no PIPE, as this returns after the end.
 
     In the main thread the signals that end programs are handed on to the command meanwhile, but those of
     ``ignore_signals`` are swallowed, and one of SIGCHLD is called after the end. Every handler is put back afterwards.
@@ -83,12 +84,14 @@ def run(
     _check_wait_for(wait_for)
     _refuse_lost_status()
     environment = dict(os.environ if env is None else env)
+    _refuse_pipes(stdin=stdin, stdout=stdout, stderr=stderr)
     options: dict[str, Any] = {
         "args": list(command), "executable": _program(command[0], environment.get("PATH")), "cwd": cwd,
         "stdin": stdin, "stdout": stdout, "stderr": stderr,
     }  # fmt: skip
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
+    refuse_untellable(part.request.name for part in wanted.parts)
     seconds = checked_timeout(timeout)
     claims = wanted.new_claim()
     refusal = _wait(claims, seconds)
@@ -184,6 +187,16 @@ def _left_to_child(fds: Iterable[int]) -> Iterator[None]:
 def _is_of_python(popen: type) -> bool:
     """Whether it is not that of gevent or eventlet, which see to it that others run while a command does."""
     return popen.__module__ == "subprocess"
+
+
+def _refuse_pipes(**streams: object) -> None:
+    """Raise ValueError for a pipe whose other end nobody would have, so that the command could wait for ever."""
+    for name, stream in streams.items():
+        if stream == subprocess.PIPE:
+            raise ValueError(
+                f"{name}=subprocess.PIPE: nobody could use its other end, as this returns when the command has ended;"
+                " give an open file, or a descriptor of a pipe of your own"
+            )
 
 
 def _refuse_lost_status() -> None:

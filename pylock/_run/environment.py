@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from .._deadlock.nesting import VARIABLE, extended
+from .._errors import harmless
 from .._file.texts import to_os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._acquiring.claim import Claim
     from .._acquiring.claims import Claims
+
+
+def refuse_untellable(names: Iterable[str]) -> None:
+    """Raise ValueError for a name that no environment can have, as a command is told it there."""
+    for name in names:
+        try:
+            is_tellable = "\0" not in to_os(name)
+        except UnicodeEncodeError:
+            is_tellable = False
+        if not is_tellable:
+            raise ValueError(
+                f'a command cannot be told the name "{harmless(name)}", as PYLOCK_NAME in its environment: it has a NUL'
+                " or half a surrogate pair; use another name"
+            )
 
 
 def variables(granted: Claim | Claims, first: Claim) -> dict[str, str]:

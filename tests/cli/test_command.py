@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import Running, environment, pylock
+from command import PYLOCK, Running, environment, pylock
 from contender import Contender, until
 from shells import need
 
@@ -348,3 +348,9 @@ def test_table_shows_no_control_characters_and_no_endless_names() -> None:
     assert "\x1b" not in shown
     assert len(shown.splitlines()) == 2
     assert max(map(len, shown.splitlines())) < 400
+
+
+@pytest.mark.parametrize("words", ["path x", "set x -c 3 --drain", "status", "clean", "--help", "signals"])
+def test_closed_standard_output_keeps_no_command_from_its_work(words: str) -> None:
+    done = subprocess.run(f"{shlex.join([*PYLOCK])} {words} >&-", shell=True, env=environment(), stderr=-1, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr

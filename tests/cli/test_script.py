@@ -424,6 +424,17 @@ def test_release_rings_the_bell_of_who_waits(lent: int, contenders: type[Contend
     assert isinstance(waiter.answer(), int)
 
 
+def test_lock_whose_file_could_not_be_written_is_let_go_as_any(lent: int, contenders: type[Contender]) -> None:
+    """As on a full disk, where a plain lock needs no byte."""
+    assert try_lock(lent, EXCLUSIVE.lock or b"")
+    waiter = contenders()
+    waiter.start_acquiring("mid")
+    waiting("mid", 1)
+    os.ftruncate(lent, 0)
+    release_lent(lent)
+    assert waiter.answer(), "the token"
+
+
 def test_take_under_a_run_of_the_same_lock_is_told_so_and_not_that_it_is_busy() -> None:
     text = f"exec 9<>{shlex.quote(os.environ['PYLOCK_DIR'])}/mid.lock; {shlex.join(PYLOCK)} take --no-wait --fd 9 mid"
     done = pylock("run", "mid", "--", "sh", "-c", text)

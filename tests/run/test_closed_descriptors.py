@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from command import Running
+from command import Running, environment
 from contender import until
 
 import pylock
@@ -52,3 +54,19 @@ def test_only_the_descriptor_holds_once_the_supervisor_was_killed(begun: list[Ru
     running = start(begun)
     running.signal(signal.SIGKILL)
     until(lambda: not pylock.lock("x").locked())
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 1, 2)], ids=str)
+def test_no_lock_file_is_the_input_or_output_of_a_command(closed: tuple[int, ...], directory: Path) -> None:
+    """Where a program has closed its own, as daemons do, the next file that it opens gets such a number."""
+    program = f"""
+import os, sys
+import pylock
+for fd in {closed}: os.close(fd)
+with pylock.lock("y").acquire() as other:
+    pylock.run([sys.executable, "-c", "import os; os.write(1, b'said')"], "x")
+    os._exit(other.fileno() < 3)
+"""
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"" if 1 in closed else b"said")
+    assert all((directory / f"{name}.lock").stat().st_size < 4096 for name in "xy")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from command import pylock as command
 from contender import Contender, waiting
 
 import pylock
+from pylock._cli.runner import Struck, wait
 from pylock._run.supervisor import FORWARDED, Supervisor, raw
 
 WAITS = "echo ready; read line; exit 7"
@@ -401,3 +403,21 @@ def test_pylock_held_survives_every_name_of_a_directory(name: str, tmp_path: Pat
     done = command("run", "x", "--", "sh", "-c", inner, env=variables)
     assert "would wait for ever" in done.stderr, done.stderr
     assert command("run", "y", "--", "sh", "-c", inner, env=variables).returncode == 0
+
+
+def test_signal_whose_exception_is_swallowed_ends_the_wait_all_the_same() -> None:
+    """As by a callback of a weak reference, in which a handler may be called as anywhere."""
+
+    def steps() -> Generator[tuple[int, float], bool, None]:
+        with contextlib.suppress(Struck):
+            signal.raise_signal(signal.SIGTERM)
+        yield -1, 0.0
+        pytest.fail("it waits on")
+
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with pytest.raises(Struck):
+            wait(steps(), [], quiet=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -44,6 +44,21 @@ def test_several_locks_are_held_together() -> None:
     assert not pylock.lock("a").locked()
 
 
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_pipe_that_nobody_could_use_is_refused_before_anything_is_waited_for(
+    stream: str, contenders: type[Contender]
+) -> None:
+    contenders().acquire("x")
+    with pytest.raises(ValueError, match=f"{stream}=subprocess.PIPE: nobody could use its other end"):
+        pylock.run(["cat"], "x", **{stream: subprocess.PIPE})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_name_that_a_command_cannot_be_told_is_refused_before_anything_is_waited_for(name: str) -> None:
+    with pylock.lock(name), pytest.raises(ValueError, match="a command cannot be told the name"):
+        pylock.run(["true"], name)
+
+
 def test_options_of_the_process() -> None:
     command = ["sh", "-c", "test $PWD = / && test $ONLY = this && cat"]
     environment = {"ONLY": "this", "PATH": "/bin:/usr/bin"}
