@@ -63,6 +63,11 @@ class Identity:
         self.namespace = namespace
         """In which its pid counts: pid_namespaces(7)."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether /proc told all of it, as it does not where no descriptor is left for a look."""
+        return bool(self.start and self.boot)
+
 
 class _Pid:
     """Stands in for the page where the kernel cannot wipe it: a system call takes six times as long to tell."""
@@ -150,9 +155,9 @@ os.register_at_fork(after_in_child=_forget_parent)
 
 
 def identity() -> Identity:
-    """Return the identity of this process, read once."""
-    if _identity is None:
-        speak_for(os.getpid())
+    """Return the identity of this process, read until it is whole."""
+    if _identity is None or not _identity.is_whole:
+        speak_for(os.getpid() if _identity is None else _identity.pid)
     assert _identity is not None
     return _identity
 

@@ -80,6 +80,8 @@ class Kind:
     """The path that is really asked for, on the levels above it."""
     rule: ModeRule | None = None
     """The rule of the mode, if it is another one here than elsewhere."""
+    renews = False
+    """Whether each use is noted, as one that begins the idle life anew."""
     extra: dict[str, str] = {}  # noqa: RUF012  # nobody changes it
     """What the record of a waiter says besides."""
     commits = False
@@ -173,7 +175,7 @@ class Request:
         """Whether one who was granted it after a wait leaves it to the caller to wake those who may have it too."""
         self.create: bool = create
         self.idle_lifespan: float | None = idle_lifespan
-        self.renews: bool = not create or idle_lifespan is not None
+        self.renews: bool = kind.renews or not create or idle_lifespan is not None
         """Whether each use begins the lock's idle life anew; a plain one does not care whether the lock exists."""
         self.path: str = os.path.join(directory.path, file_name(name))
         self.header_size: int = header_size(name, expected.kind)
@@ -207,8 +209,10 @@ class Request:
         if extra:
             tail = self._tail(process.identity(), extra)
         elif not self.signed[0]:
-            tail = self.tail = self._tail(process.identity())
-            self.signed = process.current()
+            who = process.identity()
+            tail = self.tail = self._tail(who)
+            if who.is_whole:
+                self.signed = process.current()
         if token is None:
             return _WAITING % (since, tail)
         return _GRANTED % (token, since, tail)

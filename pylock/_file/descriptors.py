@@ -95,16 +95,21 @@ def close(fd: int) -> None:
 
 
 def _close(fd: int) -> None:
+    is_gone: list[None] = []
     with _opening:
         try:
             if (has_mark := _opened.get(fd)) is False or (has_mark and is_ours(fd)):
-                os.close(fd)
+                is_gone.extend(map(os.close, (fd,)))  # stored before any Python code can run
+            else:
+                is_gone.append(None)
         except OSError as error:
+            is_gone.append(None)  # whatever close(2) says of it
             if error.errno != EBADF:  # else the program has closed it
                 raise
         finally:
-            _opened.pop(fd, None)
-            _kept.discard(fd)
+            if is_gone:
+                _opened.pop(fd, None)
+                _kept.discard(fd)
 
 
 def drop(fd: int) -> None:

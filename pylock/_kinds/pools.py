@@ -106,7 +106,6 @@ def pool(
         name, "shared", weight, priority=priority, policy=policy, reason=reason, directory=directory, create=create,
         idle_lifespan=idle_lifespan, kind=_PoolKind(new_places(names), rotate),
     )  # fmt: skip
-    request.renews |= rotate
     return Pool(request, timeout)
 
 
@@ -136,13 +135,13 @@ class Pool(Lock[ElementHold]):
 
 
 class _PoolKind(Kind):
-    __slots__ = ("_places", "_rotates")
+    __slots__ = ("_places", "renews")
 
     name = POOL
 
     def __init__(self, places: Places, rotates: bool) -> None:
         self._places = places
-        self._rotates = rotates
+        self.renews = rotates
 
     def expected(self, capacity: int | None, policy: str | None) -> Definition:
         return Definition(capacity, policy, kind=POOL, places=self._places)
@@ -182,12 +181,12 @@ class _PoolKind(Kind):
     def _take(self, fd: int, request: Request, terms: Terms) -> list[int]:
         """Lock units of free elements, as many as the weight, or none."""
         weight, places = request.weight, terms.definition.places
-        if weight == 1 and not self._rotates:
+        if weight == 1 and not self.renews:
             return _take_first(fd, weight, terms, places)
         if not take_gate(fd):  # which keeps two from each holding what the other lacks
             return []
         try:
-            return self._take_in_turn(fd, request, terms) if self._rotates else _take_first(fd, weight, terms, places)
+            return self._take_in_turn(fd, request, terms) if self.renews else _take_first(fd, weight, terms, places)
         finally:
             leave_gate(fd)
 

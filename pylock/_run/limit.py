@@ -16,6 +16,8 @@ _KILLED = 128 + int(_signal.SIGKILL)
 
 _AGAIN = 1.0
 """The timer goes on each second: its signal is one with a SIGALRM that somebody sent and nobody has taken yet."""
+_NEXT = 0.02
+"""The same once there is nothing left but to kill: each generation of descendants shows when its parents have ended."""
 _LONGEST = 1e9
 """Seconds that a timer can count everywhere."""
 
@@ -51,6 +53,8 @@ class Limit:
         if monotonic() < self._deadline - 0.001:
             return None
         if self.is_up:
+            if not self._killed:
+                _signal.setitimer(_signal.ITIMER_REAL, _NEXT, _NEXT)
             self._killed = True
             return int(_signal.SIGKILL)
         self.is_up = True

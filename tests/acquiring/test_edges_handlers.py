@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +22,7 @@ from kernel import by_bells_alone
 
 import pylock
 from pylock import _process as process
+from pylock._file import descriptors
 
 PACKAGE = str(Path(pylock.__file__).parent)
 
@@ -224,3 +226,17 @@ def test_hold_is_released_once_though_its_release_is_entered_twice() -> None:
         hold.release()
     assert len(refused) == 1
     assert is_free("sequence")
+
+
+@pytest.mark.parametrize("mark", [True, False])
+def test_descriptor_is_closed_also_if_a_handler_raises_meanwhile(mark: bool, directory: Path) -> None:
+    for place in itertools.count(1):  # at 0 it has not begun
+        fd = descriptors.open_noted(str(directory / "x"), os.O_RDWR | os.O_CREAT, 0o600, mark)
+        with suppress(Struck), striking(place) as struck:
+            descriptors.close(fd)
+        assert fd not in descriptors._opened
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+        if not struck:
+            break
+    assert place > 3

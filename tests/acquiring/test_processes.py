@@ -302,3 +302,29 @@ def test_holder_that_is_killed_with_its_group_is_gone() -> None:
     holder.kill()
     holder.communicate()
     assert not pylock.lock("x").locked()
+
+
+def test_first_lock_without_a_descriptor_to_spare_leaves_later_ones_known() -> None:
+    """There is none for a look at /proc, which says who this process is."""
+    program = """
+import os, resource
+import pylock
+pylock.lock("early")
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+filled = []
+try:
+    while True: filled.append(os.open("/dev/null", 0))
+except OSError:
+    os.close(filled.pop())
+early = pylock.lock("early").acquire()
+for fd in filled: os.close(fd)
+late = pylock.lock("late").acquire()
+print(pylock.inspect("late").holders[0].is_here, pylock.inspect("early").holders[0].pid == os.getpid())
+early.release()
+with pylock.lock("early").acquire():
+    print(pylock.inspect("early").holders[0].is_here)
+late.release()
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True True\nTrue\n", "")

@@ -180,6 +180,7 @@ def settings(tmp_path: Path) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("line", "swept"),
     [
+        ("'' /srv 0755 root root 10d", False),
         ("d /srv/spool 1777 root root 10d", True),
         ("d /srv/spool 1777 root root -", False),
         ("d /srv/spool", False),

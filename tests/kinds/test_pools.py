@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import pickle
@@ -581,3 +582,12 @@ TestModel = PoolMachine.TestCase
 TestModel.settings = settings(
     max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
+
+
+def test_rotation_begins_anew_with_the_pool_also_for_a_copy_of_what_asks_for_it() -> None:
+    pool = library.pool("p", ["x", "y", "z"], rotate=True)
+    given = []
+    for each in (pool, pickle.loads(pickle.dumps(pool)), copy.deepcopy(pool), pool):
+        with each as hold:
+            given.append(hold.element)
+    assert given == ["x", "x", "x", "x"], "as the pool exists no longer than somebody uses it"

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_limit_counts_for_descendants_that_are_waited_for() -> None:
     )  # fmt: skip
     assert done.returncode == 137
     assert library.inspect("x").holders == ()
+
+
+def test_each_generation_that_shows_when_its_parents_are_killed_is_killed_too(tmp_path: Path) -> None:
+    generations = 8
+    script = tmp_path / "generation"
+    script.write_text(f'trap "" TERM\ntest $1 -gt 0 && setsid sh {shlex.quote(str(script))} $(($1 - 1)) &\nsleep 60\n')
+    begun = time.monotonic()
+    done = pylock("run", "--limit=0.5", "--grace=0.1", "--wait-for=tree", "x", "--", "sh", script, str(generations))
+    assert done.returncode == 137
+    assert time.monotonic() - begun < generations, "a second for each"
 
 
 def test_who_has_left_the_group_is_told_before_being_killed() -> None:

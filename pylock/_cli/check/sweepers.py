@@ -81,5 +81,5 @@ def _line(line: str) -> Iterator[tuple[str, str]]:
     age = rest[3] if len(rest) > 3 else "-"
     for specifier, meaning in _SPECIFIERS.items():
         path = path.replace(specifier, meaning)
-    if type[0] in _CLEANED_OR_SPARED:
+    if type and type[0] in _CLEANED_OR_SPARED:
         yield path.rstrip("/"), "" if type[0] == "x" or age == "-" else age
