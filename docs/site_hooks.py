@@ -1,6 +1,7 @@
 """What mkdocs does besides for the site: it takes in the pages that stand above docs/, and their links with them.
 
-What a block of commands says to the tests alone is left out.
+What a block of commands says to the tests alone is left out. In tables, code loses the backslash before a bar: where
+the pages are looked at otherwise, the bar would end the column.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from mkdocs.structure.files import File, Files
 
 ABOVE = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 _FOR_TESTS = re.compile(r"(^ *```sh\n) *# tested\n", re.MULTILINE)
+_ROW = re.compile(r"^ *\|.*$", re.MULTILINE)
+_CODE = re.compile(r"`[^`]+`")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -40,4 +43,5 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return words
         return found[0]  # mkdocs says that it leads nowhere
 
-    return _LINK.sub(moved, _FOR_TESTS.sub(r"\1", markdown))
+    plain = _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace(r"\|", "|"), row[0]), markdown)
+    return _LINK.sub(moved, _FOR_TESTS.sub(r"\1", plain))

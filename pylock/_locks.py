@@ -61,7 +61,7 @@ OWN_TIMEOUT = -1.0
 
 def lock(
     name: str,
-    mode: Mode | str = "exclusive",
+    mode: Mode | str | None = None,
     *,
     weight: int = 1,
     capacity: int | None = None,
@@ -75,6 +75,7 @@ def lock(
 ) -> Lock:
     """Return the `Lock` of that name; nothing is opened or locked yet.
 
+    mode        None is "shared" for who gives a capacity or a weight, and "exclusive" for all others
     weight      units of the capacity that a shared holder takes
     capacity    units that all shared holders may have together; defines a lock that has no definition, else it must
                 be the same, unless `define` said otherwise. None takes the lock as it is, by default `UNLIMITED`
@@ -91,6 +92,8 @@ def lock(
     Unsupported, LockError.
     """
     checked_timeout(timeout)
+    if mode is None:
+        mode = "exclusive" if capacity is None and weight == 1 else "shared"
     request = request_for(
         name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan, PLAIN
     )

@@ -169,10 +169,13 @@ def refuse_deadlock(request: Request, blocks: list[Insider]) -> None:
             units += held.weight
         if held.mode.code not in request.mode.compatible or (request.mode.counted and units > request.terms.limit > 0):
             task = claim.entered_by and claim.entered_by[3]
+            who, advice = "the same thread" if task is None else "the same task", ""
+            if task not in (None, current_task()):
+                who = "another task of this event loop"
+                advice = ", which this wait would block; wait as a task, by async with or acquire_async"
             raise Deadlock(
-                f'would wait for ever for "{request.name}" ({request.mode.name}) at {_caller()}: the same'
-                f" {'thread' if task is None else 'task'} holds it ({held.mode.name}) by the with block at"
-                f" {_place(claim.entered_by)}",
+                f'would wait for ever for "{request.name}" ({request.mode.name}) at {_caller()}: {who} holds it'
+                f" ({held.mode.name}) by the with block at {_place(claim.entered_by)}{advice}",
                 name=request.name,
             )
 

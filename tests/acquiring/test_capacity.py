@@ -42,8 +42,17 @@ def test_weight_is_gathered_from_units_that_lie_apart() -> None:
 def test_exclusive_takes_everything_whatever_the_capacity() -> None:
     with pylock.lock("x", "shared", capacity=3), pytest.raises(pylock.WouldBlock):
         pylock.lock("x").acquire_nowait()
-    with pylock.lock("x", capacity=3), pytest.raises(pylock.WouldBlock):
+    with pylock.lock("x", "exclusive", capacity=3), pytest.raises(pylock.WouldBlock):
         pylock.lock("x", "shared").acquire_nowait()
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"),
+    [({}, "exclusive"), ({"capacity": 3}, "shared"), ({"weight": 2}, "shared"), ({"capacity": 0}, "shared")],
+)
+def test_who_gives_a_capacity_or_a_weight_asks_to_share_if_no_mode_is_said(given: dict[str, int], mode: str) -> None:
+    assert pylock.lock("x", **given).mode == mode  # type: ignore[arg-type]
+    assert pylock.lock("x", "exclusive", capacity=given.get("capacity")).mode == "exclusive"
 
 
 def test_another_capacity_is_a_mismatch() -> None:

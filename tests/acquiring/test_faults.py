@@ -103,7 +103,7 @@ def test_acquire_and_release_of_a_free_lock(name: str, mode: str, directory: Pat
 @pytest.mark.parametrize("name", ERRNOS)
 def test_first_acquire_which_makes_the_file(name: str, directory: Path) -> None:
     def action() -> None:
-        with pylock.lock("x", capacity=3):
+        with pylock.lock("x", "exclusive", capacity=3):
             pass
 
     calls = each_call(action, getattr(errno, name), directory, lambda: (directory / "x.lock").unlink(missing_ok=True))

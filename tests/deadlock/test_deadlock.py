@@ -101,7 +101,7 @@ def test_call_that_blocks_the_loop_for_a_lock_of_another_task_is_a_deadlock() ->
 
         task = asyncio.create_task(holder())
         await entered.wait()
-        with pytest.raises(pylock.Deadlock):
+        with pytest.raises(pylock.Deadlock, match="another task of this event loop holds it"):
             pylock.lock("x").acquire()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

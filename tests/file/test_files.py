@@ -155,7 +155,7 @@ def test_damaged_header_is_a_bad_lock_file_before_anything_is_granted(noise: byt
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 256, b"\0" * 5])
 def test_file_that_was_emptied_or_zeroed_begins_anew_and_still_excludes(content: bytes, directory: Path) -> None:
-    with pylock.lock("x", capacity=5):
+    with pylock.lock("x", "exclusive", capacity=5):
         (directory / "x.lock").write_bytes(content)
         with pytest.raises(pylock.WouldBlock):
             pylock.lock("x").acquire_nowait()
@@ -259,7 +259,7 @@ def test_existing_file_keeps_its_mode(directory: Path) -> None:
 
 
 def test_lock_file_is_readable_text(directory: Path) -> None:
-    with pylock.lock("x", reason="nightly", capacity=3):
+    with pylock.lock("x", "exclusive", reason="nightly", capacity=3):
         header, record = (directory / "x.lock").read_text().splitlines()
     assert json.loads(header)["name"] == "x"
     assert json.loads(header)["capacity"] == 3

@@ -6,6 +6,7 @@ A ```sh block is run if its first line is ``# tested``; what a command prints ha
 
 from __future__ import annotations
 
+import code
 import os
 import re
 import sys
@@ -144,3 +145,18 @@ def test_every_option_is_in_the_reference_as_it_is_spelled(command: Command, opt
     value = f" {option.metavar}" if option.metavar else ""
     spelled = f"`-{option.short}`, `--{option.long}{value}`" if option.short else f"`--{option.long}{value}`"
     assert f"| {spelled} |" in part_about(command)
+
+
+def test_tutorial_can_be_typed_at_the_prompt() -> None:
+    """There a line at the margin ends no block, and an empty one ends each."""
+    for first, lines in blocks(ROOT / "docs" / "tutorial.md", "python"):
+        is_open = False
+        buffer: list[str] = []
+        for number, line in enumerate([*lines, ""], first + 1):
+            buffer.append(line)
+            try:
+                is_open = code.compile_command("\n".join(buffer)) is None
+            except SyntaxError as error:
+                pytest.fail(f"tutorial.md:{number}: {error.msg}")
+            buffer = buffer if is_open else []
+        assert not is_open, f"tutorial.md:{first}: a block is left open"

@@ -80,6 +80,8 @@ def on_page(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
         ("how-to/chain.md", "[a](#b) [c](https://d.e/f)", "[a](#b) [c](https://d.e/f)"),
         ("how-to/chain.md", "[a](../no-such.md)", "[a](../no-such.md)"),
         ("how-to/chain.md", "```sh\n# tested\ntrue\n```", "```sh\ntrue\n```"),
+        ("how-to/chain.md", r"| `a \|\| b` | c \| d |", r"| `a || b` | c \| d |"),
+        ("how-to/chain.md", r"no table: `a \| b`", r"no table: `a \| b`"),
     ],
 )
 def test_page_is_made_fit_for_the_site(on_page: Callable[[str, str], str], here: str, text: str, there: str) -> None:
