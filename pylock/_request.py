@@ -269,9 +269,10 @@ def request_for(
     try:
         return _remembered[key]
     except (KeyError, TypeError):  # a TypeError, for what cannot be hashed, is named by the checks
-        request = make_request(
-            name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan, kind=kind
-        )
+        pass
+    request = make_request(
+        name, mode, weight, capacity, priority, policy, reason, directory, create, idle_lifespan, kind=kind
+    )
     if len(_remembered) >= _MOST_REMEMBERED:
         _remembered.clear()
     _remembered[key] = request
@@ -326,7 +327,8 @@ def check_seconds(expected: str, value: float) -> None:
 
 def check_name(name: str) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"the name of a lock must be a str, not {name!r}")
+        advice = '; decorate with @pylock.lock("NAME")' if callable(name) else ""
+        raise TypeError(f"the name of a lock must be a str, not {name!r}{advice}")
     if not name:
         raise ValueError("the name of a lock must not be empty")
 

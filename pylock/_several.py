@@ -158,6 +158,10 @@ def all_of(*locks: Asking[Any], timeout: float | None = None) -> Several[Any]:
     checked_timeout(timeout)
     if not locks:
         raise ValueError("several locks at once are at least one")
+    for lock in locks:
+        if not isinstance(lock, Asking):
+            advice = f"pylock.lock({lock!r})" if isinstance(lock, str) else "of a list of them write all_of(*locks)"
+            raise TypeError(f"several locks at once are locks, not {lock!r}; {advice}")
     parts = [part.request for lock in locks for part in lock.parts]
     for place, one in enumerate(parts):
         if any(one.path == other.path and not (_is_above(one) and _is_above(other)) for other in parts[:place]):

@@ -75,8 +75,10 @@ def on_event(listener: Callable[[Event], object]) -> Callable[[], None]:
 
     It is called in the thread or task that asks for the lock or lets go of it: at "granted" while that is held, and at
     "released" after it. It should be quick, and ask for no lock. What it raises is logged to "pylock", and changes
-    nothing. A forked child has the listeners of its parent.
+    nothing. A forked child has the listeners of its parent. Raises TypeError for what cannot be called.
     """
+    if not callable(listener):
+        raise TypeError(f"a listener is a function of one event, not {listener!r}")
     listeners.append(listener)
 
     def end() -> None:

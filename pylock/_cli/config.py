@@ -52,7 +52,7 @@ def _read(path: str) -> Values:
         text = raw.decode("utf-8-sig")
         return _Reader(path, text).settings(tomllib.loads(text))
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+        raise UsageError(f"settings file {path}: {error.strerror}") from None
     except RecursionError:
         raise UsageError(f"{path}: is nested too deeply") from None
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits

@@ -101,7 +101,7 @@ def _sent(send: Callable[[], None]) -> bool:
 def kill(values: Values, operands: list[str]) -> int:
     """Carry out ``pylock kill``; return the exit status."""
     if len(operands) != 1:
-        raise UsageError(f"needs one NAME, not {len(operands)}")
+        raise UsageError(f"needs one NAME, not {len(operands)}{'' if operands else '; it is missing'}")
     name = from_os(operands[0])
     where = place(values)
     number = number_of(values.get("signal", "TERM"))

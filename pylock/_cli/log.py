@@ -10,6 +10,7 @@ from .._errors import harmless
 from .._file.texts import from_os
 from .._process import identity
 from . import complain
+from .options import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Log:
             self._syslog = syslog.syslog
         else:
             # Appended to, and each line written at once, so that the lines of several stand one below the other.
-            self._file = open(where, "ab", buffering=0)  # noqa: SIM115  # until this process ends
+            try:
+                self._file = open(where, "ab", buffering=0)  # noqa: SIM115  # until this process ends
+            except OSError as error:
+                raise UsageError(f"log {where}: {error.strerror}") from None
 
     def write(self, event: str, request: Request, **fields: object) -> None:
         """Write one line; if that cannot be, say so once, and go on."""

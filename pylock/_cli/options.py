@@ -167,6 +167,8 @@ def seconds(text: str) -> float:
         value = float(text.removesuffix(unit)) * _UNITS.get(unit, 1)
     except ValueError:
         value = -1.0
+    if value < 0 and text.startswith("-"):
+        raise ValueError(f"{text!r} is less than no time; 0 is one try, and who leaves it out waits for ever")
     if not 0 <= value <= MOST_SECONDS:
         raise ValueError(f"{text!r} is not a number of seconds, such as 0, 0.5 or 30, nor as 1.5m, 2h or 1d")
     return value
@@ -189,7 +191,10 @@ JOBSCHEDULERS_UNLIMITED = (1 << 31) - 1
 
 def capacity(text: str) -> int:
     """Units; "unlimited", and the number that the JobScheduler has for it, are as many as there can be."""
-    number = UNLIMITED if text == "unlimited" else whole(text)
+    try:
+        number = UNLIMITED if text == "unlimited" else whole(text)
+    except ValueError as error:
+        raise ValueError(f'{error}, nor "unlimited"; a shell command stands behind --: -- sh -c COMMAND') from None
     if number == JOBSCHEDULERS_UNLIMITED:
         return UNLIMITED
     if number > UNLIMITED:

@@ -115,7 +115,8 @@ def tell_if_held(values: Values, operands: list[str]) -> int:
 
 def _one_name(operands: list[str]) -> str:
     if len(operands) != 1:
-        raise UsageError(f"needs one NAME, not {len(operands)}; of several locks each has a command of its own")
+        why = "of several locks each has a command of its own" if operands else "it is missing"
+        raise UsageError(f"needs one NAME, not {len(operands)}; {why}")
     return from_os(operands[0])
 
 

@@ -176,7 +176,7 @@ def absolute(directory: str | PathLike[str]) -> str:
     """Return the directory as an absolute path, for which the current directory does not matter any more."""
     path = os.fspath(directory)
     if not isinstance(path, str) or not path or "\0" in path:
-        raise ValueError(f"{directory!r} is not the name of a lock directory; give a path, or None for the default")
+        raise ValueError(f"{directory!r} is not the name of a lock directory; give a path, or none for the default")
     return path.rstrip("/") or "/" if path[0] == "/" else os.path.abspath(path)
 
 

@@ -66,7 +66,8 @@ class Definition:
 
     def __repr__(self) -> str:
         kind = "" if self.kind == LOCK else f" of a {self.kind}"
-        return f"<definition{kind} capacity={self.capacity} policy={self.policy}{' defined' * self.defined}>"
+        capacity = "unlimited" if self.capacity == UNLIMITED else self.capacity
+        return f"<definition{kind} capacity={capacity} policy={self.policy}{' defined' * self.defined}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         return Definition, self._key()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from errno import ENOENT, ESTALE
+from errno import EACCES, ENOENT, ESTALE
 from stat import S_ISVTX
 from time import sleep
 
@@ -51,7 +51,28 @@ def _open_after(error: OSError, path: str, directory: Directory) -> int:
             return open_noted(path, _OPEN | directory.open_flags)
         except OSError as another:
             error = another
-    raise explained(error, path)
+    _tell_what_is_denied(error, path)
+    raise explained(error, path) from None  # the first one, perhaps that there is no file, is not what is wrong
+
+
+def _tell_what_is_denied(error: OSError, path: str) -> None:
+    """Complete the error, if it is one of permissions."""
+    if error.errno == EACCES:
+        error.strerror = f"{error.strerror}; {_why_denied(path)}"
+
+
+def _why_denied(path: str) -> str:
+    """Say which of the two is denied: to make the file, or to write it."""
+    directory = os.path.dirname(path)
+    try:
+        what, status = "to take a lock, shared too, is to write its file", os.stat(path)
+    except OSError:
+        what = f"nobody has used this lock yet, and its file cannot be made in {directory}"
+        try:
+            status = os.stat(directory)
+        except OSError:
+            return f"{directory} is closed to this user"
+    return f"{what}, which has mode {status.st_mode & 0o7777:04o} and is of user {status.st_uid}; see pylock check"
 
 
 def create(path: str, directory: Directory) -> None:
@@ -59,6 +80,9 @@ def create(path: str, directory: Directory) -> None:
     directory.look_again()
     try:
         fd = open_noted(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+    except PermissionError as error:
+        _tell_what_is_denied(error, path)
+        raise
     except FileExistsError:
         if directory.remote:
             _ask_the_server_for(path, directory.file_mode)

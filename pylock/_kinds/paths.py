@@ -120,8 +120,10 @@ def _names(path: str) -> list[str]:
 
 
 def _not_a_path(path: str) -> ValueError:
+    meant = f"/{'/'.join(name for name in path.split('/') if name)}"
     return ValueError(
         f'{path!r} is not a path to lock: it begins with "/", and between slashes there are names, not "." or ".."'
+        + (f"; did you mean {meant!r}?" if meant != path and not {".", ".."} & set(meant.split("/")) else "")
     )
 
 

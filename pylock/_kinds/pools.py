@@ -37,7 +37,7 @@ _MOST_BYTES = ELEMENTS_SIZE - 512  # leaves room for the other fields of the hea
 def check_elements(elements: Iterable[str]) -> tuple[str, ...]:
     """Return the elements. Raises TypeError and ValueError for what no pool can have."""
     if isinstance(elements, str):
-        raise TypeError(f"elements must be several texts, not one: [{elements!r}]")
+        raise TypeError(f"elements must be several texts, as a list: [{elements!r}]")
     names = tuple(elements)
     for name in names:
         if not isinstance(name, str) or not name:

@@ -89,6 +89,8 @@ def run(
         "args": list(command), "executable": _program(command[0], environment.get("PATH")), "cwd": cwd,
         "stdin": stdin, "stdout": stdout, "stderr": stderr,
     }  # fmt: skip
+    if isinstance(ignore_signals, str):
+        raise TypeError(f"ignore_signals must be several signals, as a list: [{ignore_signals!r}]")
     ignored = frozenset(ignorable(name) for name in ignore_signals)
     wanted = _several(locks)
     refuse_untellable(part.request.name for part in wanted.parts)
@@ -191,10 +193,10 @@ def _is_of_python(popen: type) -> bool:
 
 def _refuse_pipes(**streams: object) -> None:
     """Raise ValueError for a pipe whose other end nobody would have, so that the command could wait for ever."""
-    for name, stream in streams.items():
-        if stream == subprocess.PIPE:
+    for stream, given in streams.items():
+        if given == subprocess.PIPE:
             raise ValueError(
-                f"{name}=subprocess.PIPE: nobody could use its other end, as this returns when the command has ended;"
+                f"{stream}=subprocess.PIPE: nobody could use its other end, as this returns when the command has ended;"
                 " give an open file, or a descriptor of a pipe of your own"
             )
 

@@ -86,7 +86,8 @@ def find_program(name: str, path: str | None) -> str:
         except CannotRun as error:
             if error.exit_code == NOT_EXECUTABLE:
                 denied = denied or error
-    raise denied or CannotRun(f"{name}: command not found; look at PATH, or give the whole path", NOT_FOUND)
+    advice = "write its words apart, without quotes" if " " in name else "look at PATH, or give the whole path"
+    raise denied or CannotRun(f"{name}: command not found; {advice}", NOT_FOUND)
 
 
 def _checked(path: str, name: str) -> str:

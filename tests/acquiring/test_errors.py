@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from command import environment
 from contender import Contender
 
 import pylock
@@ -47,6 +51,34 @@ def test_what_to_do_can_be_pasted_into_a_shell(tmp_path: Path, capsys: pytest.Ca
     with lock:
         assert main(words[1:]) == 0
     assert "-a b  " in capsys.readouterr().out
+
+
+def test_who_is_denied_is_told_what(tmp_path: Path) -> None:
+    program = """
+import os, sys
+import pylock
+if not os.getuid():
+    os.setuid(65534)
+for name in ("known", "new"):
+    try:
+        pylock.lock(name, directory=sys.argv[1]).acquire()
+    except PermissionError as error:
+        print(error.errno, os.path.basename(error.filename), error.strerror)
+"""
+    with TemporaryDirectory(prefix="denied-") as place:
+        pylock.lock("known", directory=place).acquire().release()
+        Path(place, "known.lock").chmod(0o444)
+        Path(place).chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", program, place], env=environment(), capture_output=True, check=True
+        )
+        Path(place).chmod(0o755)
+    known, new = done.stdout.decode().splitlines()
+    assert known.startswith(
+        "13 known.lock Permission denied; to take a lock, shared too, is to write its file, which has"
+    )
+    what = f"nobody has used this lock yet, and its file cannot be made in {place}, which has mode 0555"
+    assert new.startswith(f"13 new.lock Permission denied; {what}")
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -222,3 +222,8 @@ def test_example_for_prometheus_counts() -> None:
 def test_example_for_opentelemetry_makes_spans() -> None:
     text = output_of("traces.py")
     assert text.index('"name": "wait for orders"') < text.index("working") < text.index('"name": "hold orders"')
+
+
+def test_listener_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match="a listener is a function of one event, not 3"):
+        pylock.on_event(3)  # type: ignore[arg-type]

@@ -72,6 +72,15 @@ def test_block_of_what_was_released_does_not_begin(ask: Callable[[], Any]) -> No
         pytest.fail("nothing is held here")
 
 
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [("a", r"not 'a'; pylock.lock\('a'\)"), ([pylock.lock], r"of a list of them write all_of\(\*locks\)")],
+)
+def test_what_is_no_lock_is_refused_with_what_to_write(given: Any, advice: str) -> None:
+    with pytest.raises(TypeError, match=advice):
+        pylock.all_of(given)
+
+
 @pytest.mark.parametrize(("names", "message"), [("", "are at least one"), ("aba", 'are different ones: "a" twice')])
 def test_no_lock_or_the_same_twice_is_refused(names: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"several locks at once {message}"):

@@ -177,7 +177,7 @@ def test_bad_argument_is_named_before_anything_is_made(arguments: dict[str, Any]
 
 
 def test_one_text_is_not_taken_for_its_letters() -> None:
-    with pytest.raises(TypeError, match=r"elements must be several texts, not one: \['red'\]"):
+    with pytest.raises(TypeError, match=r"elements must be several texts, as a list: \['red'\]"):
         library.pool("p", "red")
 
 
