@@ -39,7 +39,7 @@ RUNNING = [
 ]
 BEFORE = ["run deploy -- true", "set maintain --capacity 0 --reason 'kernel update'"]
 SHOWN = {
-    "waiting-line": ("run backup -- figures.sh", "pylock: 3 s"),
+    "waiting-line": ("run backup -- figures.sh", "pylock: waiting 3 s"),
     "status": ("status", "kernel update"),
     "status-watch": ("status --watch", "kernel update"),
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from . import flom_options as flom
 from .commands import ALL
 from .examples import EXAMPLES, Example
-from .options import WORDS, Command, Option
+from .options import WORDS, Command
 
-_WIDTH = 100
-_INDENT = 28
-_EXAMPLE_WIDTH = 46
+_WIDTH = 79
+_INDENT, _NAMES, _CODES = 28, 14, 10
+"""Columns of the texts of options, of commands, and of exit statuses."""
 
 
 def in_full(command: Command) -> Command:
@@ -19,25 +21,26 @@ def in_full(command: Command) -> Command:
 
 def overview() -> str:
     lines = ["Usage: pylock COMMAND [OPTIONS] ...", "", "Locks between processes and hosts, without a daemon.", ""]
-    lines += [f"  {command.name:<12}{command.help}" for command in ALL]
+    for command in ALL:
+        lines += _entry(f"  {command.name}", command.help, _NAMES)
     lines += ["", 'See "pylock help COMMAND". Quick start:', "", "  pylock run backup -- rsync -a /data /backup"]
     return "\n".join(lines)
 
 
 def help_text(command: Command) -> str:
-    import textwrap
-
     lines = [f"Usage: {command.usage}", "", *textwrap.wrap(command.help, _WIDTH)]
     for group in groups_of(command):
         lines += ["", f"{group}:"]
         for option in command.options:
             if option.group == group:
-                lines += _option_lines(option)
+                lines += _entry(f"  {option.spelling}", option.help, _INDENT)
         examples = examples_of(command, group)
-        if examples:
-            width = min(max(len(example) for example, _ in examples), _EXAMPLE_WIDTH)
-            lines += ["", *(f"  {example:<{width}}  # {what}" for example, what in examples)]
-    lines += ["", "Exit status:", *(f"  {code:<8}{what}" for code, what in command.exit_codes)]
+        lines += [""] if examples else []
+        for example, what in examples:
+            lines += [f"  # {what}", f"  {example}"]
+    lines += ["", "Exit status:"]
+    for code, what in command.exit_codes:
+        lines += _entry(f"  {code}", what, _CODES)
     return "\n".join(lines)
 
 
@@ -49,10 +52,8 @@ def examples_of(command: Command, group: str) -> tuple[Example, ...]:
     return EXAMPLES.get(command.name, {}).get(group, ())
 
 
-def _option_lines(option: Option) -> list[str]:
-    import textwrap
-
-    head = f"  {option.spelling}"
-    wrapped = textwrap.wrap(option.help, _WIDTH - _INDENT)
-    first = f"{head:<{_INDENT}}{wrapped[0]}" if len(head) < _INDENT - 1 else f"{head}\n{' ' * _INDENT}{wrapped[0]}"
-    return [first, *(" " * _INDENT + line for line in wrapped[1:])]
+def _entry(head: str, text: str, indent: int) -> list[str]:
+    """The lines of a term and what it means, which stand in two columns."""
+    first, *others = textwrap.wrap(text, _WIDTH - indent, break_on_hyphens=False)
+    begin = [f"{head:<{indent}}{first}"] if len(head) < indent - 1 else [head, " " * indent + first]
+    return begin + [" " * indent + line for line in others]

@@ -21,9 +21,8 @@ _GAP = "  "
 
 _CODES, _NOTHING = -1, 0
 _NARROWER = (
-    ("COMMAND", 12), ("WHAT", 8), ("HOST", 8), ("USER", 6), ("LOCK", 12), ("MODE", _CODES), ("REASON", 24),
-    ("USER", _NOTHING), ("HOST", _NOTHING), ("REASON", 12), ("POLICY", _NOTHING), ("WHAT", _NOTHING),
-    ("COMMAND", _NOTHING),
+    ("COMMAND", 12), ("HOST", 8), ("USER", 6), ("MODE", _CODES), ("REASON", 24), ("USER", _NOTHING), ("HOST", _NOTHING),
+    ("REASON", 12), ("POLICY", _NOTHING), ("WHAT", 8), ("LOCK", 12), ("WHAT", _NOTHING), ("COMMAND", _NOTHING),
 )  # fmt: skip
 """What is done to a table that is wider than the terminal, one after another until it fits: a column is cut, to so many
 characters at least, spelled by codes, or left out. AGE never is."""
@@ -82,7 +81,13 @@ def _fit(columns: Columns, width: int) -> None:
             columns[head] = [_code(cell) for cell in columns[head]]
         else:
             most = max(least, _width_of(head, columns) - over)
-            columns[head] = [shorten(cell, most) for cell in columns[head]]
+            cut = _cut_path if head in ("LOCK", "WHAT") else shorten
+            columns[head] = [cut(cell, most) for cell in columns[head]]
+
+
+def _cut_path(cell: str, most: int) -> str:
+    """As `shorten`; but a path keeps its end, by which those of one branch differ."""
+    return f"…{cell[1 - most :]}" if cell.startswith("/") and len(cell) > most else shorten(cell, most)
 
 
 def _width(columns: Columns) -> int:

@@ -11,7 +11,7 @@ from .._file.layout import POOL
 from .._file.lockfile import Look
 from .._process import identity
 from .._run.terminal import in_foreground, is_dumb
-from .._status import Contender, Holder, Waiter, clock, closing, shorten, take_census
+from .._status import Contender, Holder, Waiter, closing, shorten, take_census
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _text(
 ) -> str:  # fmt: skip
     """Say all; ``brief`` in so few words that on a narrow terminal only the end of the holder's command is cut."""
     name = shorten(request.name, 20 if brief else 255)
-    text = f'{_duration(waited)} for "{name}" ({request.mode.code if brief else request.mode.name})'
+    text = f'waiting {_duration(waited)} for "{name}"{"" if brief else f" ({request.mode.name})"}'
     if request.kind.below:
         text += f' above "{request.kind.below}"'
     if not place and not request.create:
@@ -100,7 +100,7 @@ def _text(
         text += _behind(waiters[0], brief)
     elif holders:
         text += _held_briefly(blocking or holders) if brief else _held(blocking or holders)
-    return harmless(f"pylock: {text}" if brief else f"pylock: waiting {text}")
+    return harmless(f"pylock: {text}")
 
 
 def _blocking(request: Request, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
@@ -118,7 +118,7 @@ def _blocking(request: Request, holders: tuple[Holder, ...]) -> tuple[Holder, ..
 def _behind(first: Contender, brief: bool) -> str:
     """Who is before us, for a lock that we could have otherwise."""
     if brief and first.pid is not None:
-        return f"; behind pid {first.shown_pid} {first.host} {first.user} ({first.code}) {first.command}"
+        return f"; behind {_briefly(first)}"
     return f", behind {first}{_user(first)}, who waits for it before us ({first.mode})"
 
 
@@ -136,8 +136,13 @@ def _held_briefly(holders: tuple[Holder, ...]) -> str:
     more = f" +{len(holders) - 1}" if len(holders) > 1 else ""
     if first.pid is None:
         return f"; {first}{more}"
-    since = f" {clock(first.since)}" if first.since else ""
-    return f"; pid {first.shown_pid}{more} {first.host} {first.user}{since} {first.command}"
+    return f"; held by {_briefly(first, more)}"
+
+
+def _briefly(contender: Contender, more: str = "") -> str:
+    """Who that is, and what for: the reason, or else the command."""
+    where = "" if contender.is_here else f" on {contender.host}"
+    return f"pid {contender.shown_pid}{more}{where}: {contender.reason or contender.command}"
 
 
 def _columns() -> int:

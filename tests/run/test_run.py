@@ -533,11 +533,11 @@ def test_waiting_line_on_a_narrow_terminal_tells_the_holder_too(contenders: type
     pid, terminal = on_terminal([*PYLOCK, "run", "x" * 40, "--", "true"])
     try:
         termios.tcsetwinsize(terminal, (24, 80))
-        line = read_until(terminal, "\r\x1b[Kpylock: 1 s for ") + read_until(terminal, f"pid {holder.pid} ")
+        line = read_until(terminal, "\r\x1b[Kpylock: waiting 1 s for ") + read_until(terminal, f"pid {holder.pid}: ")
         line += read_until(terminal, "\r\x1b[K")
         line = line.split("\r\x1b[K")[1]
         assert 70 < len(line) < 78
-        assert "(EX), 1 of 1; pid" in line
+        assert ", 1 of 1; held by pid" in line
         holder.release()
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
@@ -577,7 +577,7 @@ def test_waiting_line_on_a_terminal_is_kept_in_place_and_wiped(contenders: type[
     holder.acquire("x")
     pid, terminal = on_terminal([*PYLOCK, "run", "x", "--", "true"])
     try:
-        read_until(terminal, "\r\x1b[Kpylock: 1 s")
+        read_until(terminal, "\r\x1b[Kpylock: waiting 1 s")
         holder.release()
         read_until(terminal, "\r\x1b[K")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
