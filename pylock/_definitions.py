@@ -24,6 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
 
 _FIRST_WORDS = 0.1
 """Seconds within which who has taken a new lock has written what it is, if there is room."""
@@ -99,29 +102,22 @@ def settle(
     Raises as `define`; DefinitionMismatch, naming the place ``where``, if a program asked for something else.
     """
     path = os.path.join(resolve(directory).path, file_name(name))
-    before = Definition()
-
-    def work(fd: int, request: Request) -> Definition:
-        nonlocal before
-        before, after = _settle(fd, request, settings, where, makes)
-        return after
-
-    after = _changed(name, directory, work) if makes or os.path.exists(path) else before
+    if not (makes or os.path.exists(path)):
+        return None
+    before, after = _changed(name, directory, lambda fd, request: _settle(fd, request, settings, where, makes))
     return None if (before.capacity, before.policy) == (after.capacity, after.policy) else (before, after)
 
 
-def _changed(
-    name: str, directory: str | PathLike[str] | None, work: Callable[[int, Request], Definition]
-) -> Definition:
+def _changed(name: str, directory: str | PathLike[str] | None, work: Callable[[int, Request], Result]) -> Result:
     """Open the lock file, do the work, wake who may go on, and see to it that it is on the disk."""
     request = make_request(name, "exclusive", directory=directory, kind=PLAIN)
     for _ in range(1000):
         fd = open_file(request.path, request.directory)
         try:
-            definition = work(fd, request)
+            result = work(fd, request)
             ring_next(fd, request)
             os.fsync(fd)
-            return definition
+            return result
         except Gone:
             finish_removal(request.path)
             sleep(0.001)

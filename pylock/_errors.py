@@ -71,6 +71,10 @@ class LockTimeout(_Refused, TimeoutError):
     """The lock was not granted in the time given."""
 
 
+RefusalType = type[WouldBlock] | type[LockTimeout]
+"""What is raised where a lock is not had: by a plain try, or by one that has a timeout."""
+
+
 class Deadlock(LockError):
     """Waiting would never end, because who waits also holds what it waits for."""
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from ._acquiring.claims import Claims
     from ._enums import Mode
+    from ._errors import RefusalType
     from ._queue.drivers import Steps
     from ._request import Request
 
-    Front = Callable[[Steps[Any]], Any]
     HoldT_co = TypeVar("HoldT_co", bound="Hold", default="Hold", covariant=True)
     AnyHold_co = TypeVar("AnyHold_co", bound="Any", covariant=True)
     AnyClaim = TypeVar("AnyClaim", bound="Claim | Claims")
@@ -126,7 +126,7 @@ class Asking(_OfHolds[AnyHold_co]):
         raise NotImplementedError
 
     def steps(
-        self, claim: Any, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout]
+        self, claim: Any, timeout: float | None, *, waits_as_task: bool = False, refused: RefusalType = LockTimeout
     ) -> Steps[None]:
         """What is to be done for the claim after a try in vain; see `steps_to_grant`."""
         raise NotImplementedError
@@ -142,18 +142,17 @@ class Asking(_OfHolds[AnyHold_co]):
 
     def acquire_nowait(self) -> AnyHold_co:
         """Take the lock if it is free and nobody is before us. Raises WouldBlock, and as `acquire`."""
-        return self._acquire(0, drive, True, WouldBlock)[1]
+        return self._acquire(0, waits_as_task=True, refused=WouldBlock)[1]
 
-    def acquire(self, timeout: float | None = OWN_TIMEOUT, front: Front = drive) -> AnyHold_co:
+    def acquire(self, timeout: float | None = OWN_TIMEOUT) -> AnyHold_co:
         """Wait for the lock and return the hold.
 
         ``timeout`` in seconds: None is for ever, 0 is one try; by default the one that this object was made with. For
         several locks it is for all together, and theirs do not count.
-        ``front`` takes the steps of the wait if there is one; by default `drivers.drive`, which blocks this thread.
         Raises LockTimeout, Deadlock, DefinitionMismatch, BadLockFile, Unsupported, LockError, ValueError, OSError. On
         any exception, from a signal handler too, nothing is left held or queued.
         """
-        return self._acquire(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout), front)[1]
+        return self._acquire(self._timeout if timeout is OWN_TIMEOUT else checked_timeout(timeout))[1]
 
     async def acquire_async(self, timeout: float | None = OWN_TIMEOUT) -> AnyHold_co:
         """Like `acquire`, in a task of asyncio or trio: waits without a thread; cancelled it leaves nothing behind."""
@@ -170,7 +169,7 @@ class Asking(_OfHolds[AnyHold_co]):
         return guarded(self, function)
 
     def __enter__(self) -> AnyHold_co:
-        claim, hold = self._acquire(self._timeout, drive)
+        claim, hold = self._acquire(self._timeout)
         try:
             claim.enter_block(calling_frame())
         except BaseException as error:  # a signal handler raised
@@ -202,13 +201,12 @@ class Asking(_OfHolds[AnyHold_co]):
         self._take_claim_of(calling_frame()).leave_block(error)
 
     def _acquire(
-        self, seconds: float | None, front: Front, waits_as_task: bool = False,
-        refused: type[WouldBlock] | type[LockTimeout] = LockTimeout,
-    ) -> tuple[Any, AnyHold_co]:  # fmt: skip
+        self, seconds: float | None, *, waits_as_task: bool = False, refused: RefusalType = LockTimeout
+    ) -> tuple[Any, AnyHold_co]:
         claim = self.new_claim()
         try:
             if not claim.take():
-                front(self.steps(claim, seconds, waits_as_task, refused))
+                drive(self.steps(claim, seconds, waits_as_task=waits_as_task, refused=refused))
             return claim, self._noted(claim)
         except BaseException as error:
             self._give_up(claim, error)
@@ -218,7 +216,7 @@ class Asking(_OfHolds[AnyHold_co]):
         claim = self.new_claim()
         try:
             if not claim.take():
-                await drive_async(self.steps(claim, seconds, True, LockTimeout))
+                await drive_async(self.steps(claim, seconds, waits_as_task=True))
             return claim, self._noted(claim)
         except BaseException as error:
             self._give_up(claim, error)
@@ -323,7 +321,7 @@ class Lock(Asking[HoldT_co]):
         return Claim(self.request)
 
     def steps(
-        self, claim: Claim, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout]
+        self, claim: Claim, timeout: float | None, *, waits_as_task: bool = False, refused: RefusalType = LockTimeout
     ) -> Steps[None]:
         return steps_to_grant(claim, timeout, waits_as_task, refused)
 

@@ -10,7 +10,7 @@ from ._acquiring.claim import Claim
 from ._acquiring.claims import Claims
 from ._acquiring.inheritance import AcrossFork
 from ._deadlock.blocks import calling_frame
-from ._errors import harmless
+from ._errors import LockTimeout, harmless
 from ._holds import refuse_copy
 from ._locks import Asking, Lock, checked_timeout
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from ._errors import LockTimeout, WouldBlock
+    from ._errors import RefusalType
     from ._queue.drivers import Steps
     from ._request import Request
 
@@ -91,15 +91,12 @@ class Composite(Asking[HoldsType]):
         return self._parts
 
     def new_claim(self) -> Claims:
-        return Claims.of(tuple(part.request for part in self._parts))
+        return Claims(tuple(Claim(part.request) for part in self._parts))
 
     def steps(
-        self, claim: Claims, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout]
+        self, claim: Claims, timeout: float | None, *, waits_as_task: bool = False, refused: RefusalType = LockTimeout
     ) -> Steps[None]:
-        return claim.steps(timeout, waits_as_task, refused)
-
-    def _face_of(self, claim: Claims) -> HoldsType:
-        return self.face(dict(zip(self._parts, claim.claims, strict=True)))
+        return claim.steps(timeout, waits_as_task=waits_as_task, refused=refused)
 
     def _claims_in(self, taken: Mapping[Lock[Any], Claim]) -> Claims:
         """Those of this object, of all that were taken."""

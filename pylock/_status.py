@@ -32,10 +32,9 @@ from ._file.layout import (
     unit_slot,
 )
 from ._file.lockfile import Look, is_being_removed
+from ._modes import BY_CODE
 from ._queue.tickets import all_seats, all_tickets
 from ._request import check_name
-
-_SEATED = (Mode.NULL, Mode.CONCURRENT_READ, Mode.CONCURRENT_WRITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,7 @@ def take_census(fd: int, slots_start: int) -> tuple[tuple[Holder, ...], tuple[Wa
     waiting = {ticket % SEAT_COUNT for ticket, _ in tickets}
     for seat in set(all_seats(fd)) - waiting:
         holder = records.holder(seat_slot(seat), Mode.NULL, 1)
-        if holder.token and (holder.mode in _SEATED or holder.below):
+        if holder.token and BY_CODE[holder.code].seated:
             holders.append(holder)
     return tuple(sorted(holders, key=lambda holder: holder.since or 0)), waiters
 

@@ -273,11 +273,71 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/lending.py",
-        "ring_next(fd, request)",
+        "ring(path, seat)",
         "pass",
         "cli/test_script.py::test_release_rings_the_bell_of_who_waits",
     ),
     # Conversion
+    Mutation(
+        "_acquiring/claim.py",
+        "elif self in being_converted:",
+        "elif False:",
+        "acquiring/test_edges_conversions.py::test_another_thread_releases_and_acquires_at_every_line",
+    ),
+    Mutation(
+        "_acquiring/conversion.py",
+        "if being_converted.setdefault(claim, self) is not self:",
+        "if False:",
+        "acquiring/test_edges_conversions.py::test_hold_is_converted_by_one_at_a_time",
+    ),
+    Mutation(
+        "_acquiring/conversion.py",
+        "self._record(self.fd, grant)\n            self._claim.ensure_held()",
+        "self._record(self.fd, grant)",
+        "acquiring/test_edges_conversions.py::test_another_thread_releases_and_acquires_at_every_line",
+    ),
+    Mutation(
+        "_holds.py",
+        "if claim.request is request:",
+        "if True:",
+        "acquiring/test_contract.py::test_check_of_what_another_thread_releases_or_converts_meanwhile_finds_no_loss",
+    ),
+    Mutation(
+        "_several.py",
+        "for claim in self._claims.claims:\n            claim.ensure_held()",
+        "pass",
+        "acquiring/test_several.py::test_block_of_what_was_released_does_not_begin",
+    ),
+    Mutation(
+        "_process.py",
+        "lock.acquire(blocking=not taken)",
+        "lock.acquire()",
+        "acquiring/test_edges_forks.py::test_fork_waits_for_no_lock_with_another_one_in_hand",
+    ),
+    Mutation(
+        "_process.py",
+        "if _identity is None or not _identity.is_whole:",
+        "if _identity is None:",
+        "acquiring/test_processes.py::test_first_lock_without_a_descriptor_to_spare_leaves_later_ones_known",
+    ),
+    Mutation(
+        "_file/descriptors.py",
+        "while fresh[-1] < _FIRST or",
+        "while",
+        "run/test_closed_descriptors.py::test_no_lock_file_is_the_input_or_output_of_a_command",
+    ),
+    Mutation(
+        "_cli/runner.py",
+        "if struck:  # and",
+        "if False:  # and",
+        "run/test_edges_signals.py::test_signal_whose_exception_is_swallowed_ends_the_wait_all_the_same",
+    ),
+    Mutation(
+        "_run/limit.py",
+        "_signal.setitimer(_signal.ITIMER_REAL, _NEXT, _NEXT)",
+        "pass",
+        "run/test_limit.py::test_each_generation_that_shows_when_its_parents_are_killed_is_killed_too",
+    ),
     Mutation(
         "_acquiring/conversion.py",
         "blocks_around(request, waits_as_task, besides=claim)",
@@ -553,11 +613,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_file/descriptors.py",
-        "    _opening.acquire()",
-        "    pass",
-        (
-            "file/test_rules_files.py::test_forked_child_does_not_take_a_strange_file_for_the_lock_file_that_its_parent_kept_open"
-        ),
+        "hold_over_fork(lambda: _opening)\n",
+        "",
+        "acquiring/test_edges_forks.py::test_no_fork_falls_between_the_opening_of_a_descriptor_and_its_noting",
     ),
     # Deadlocks: found where there is one, and nowhere else
     Mutation(

@@ -22,6 +22,13 @@ def learn(fd: int, request: Request) -> Terms:
     return terms
 
 
+def read_terms(fd: int, request: Request) -> tuple[bytes, Terms]:
+    """Read all that a grant must know, the bytes of which are locked by now: the head of the file, and the terms."""
+    head = os.pread(fd, request.head_size, 0)
+    terms = request.terms
+    return head, terms if head.startswith(terms.header) else learn(fd, request)
+
+
 def learn_anew(fd: int, request: Request) -> Terms:
     """As `learn`, for who waits: a closed lock is not tried, as to take it for a moment would look like holding it.
 

@@ -10,7 +10,7 @@ All modes but shared take one range of bytes. A shared holder takes units of the
 from __future__ import annotations
 
 import os
-from os import pread, pwrite
+from os import pwrite
 
 from .._errors import DefinitionMismatch
 from .._file.bytemap import END, PENDING, ROOM, SEATS, UNIT_COUNT, UNITS
@@ -20,7 +20,7 @@ from .._file.lockfile import leave_gate, refresh, take_gate
 from .._modes import NULL, ModeRule
 from .._queue.tickets import take_seat
 from .._request import Kind, Request
-from .agreement import learn
+from .agreement import learn, read_terms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
     rule = request.mode
     if rule.lock is not None and not try_lock(fd, rule.lock):
         return None
-    head = pread(fd, request.head_size, 0)
-    terms = request.terms
-    if not head.startswith(terms.header):
-        terms = learn(fd, request)
+    head, terms = read_terms(fd, request)
     if not terms.limit and rule is not NULL:
         let_go(fd, LET_GO)
         return None
@@ -65,7 +62,7 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
             let_go(fd, LET_GO)
             return None
         offset = request.slot_offset(seat_slot(seat))
-    put_record(fd, request, request.record(moment, token), offset)
+    put_record(fd, request, request.record(moment, token, request.kind.extra), offset)
     return token, None, None, (offset,)
 
 
@@ -111,10 +108,7 @@ def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant |
             if learn(fd, request).limit == limit:
                 return None
             continue
-        head = pread(fd, request.head_size, 0)
-        terms = request.terms
-        if not head.startswith(terms.header):
-            terms = learn(fd, request)
+        head, terms = read_terms(fd, request)
         if pieces[-1][1] <= terms.limit and fits(fd, request.weight, terms.limit):
             break
         let_go(fd, _LET_GO_UNITS)

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .._deadlock.blocks import Entry
-    from .._errors import WouldBlock
+    from .._errors import RefusalType
     from .._queue.drivers import Steps
-    from .._request import Request
 
 
 class Claims:
@@ -31,10 +30,6 @@ class Claims:
     def __init__(self, claims: tuple[Claim, ...]) -> None:
         self.claims: tuple[Claim, ...] = claims
         self.entered_by: Entry | None = None
-
-    @classmethod
-    def of(cls, requests: tuple[Request, ...]) -> Claims:
-        return cls(tuple(map(Claim, requests)))
 
     @property
     def is_alive(self) -> bool:
@@ -54,7 +49,7 @@ class Claims:
         return False
 
     def steps(
-        self, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout] = LockTimeout
+        self, timeout: float | None, *, waits_as_task: bool = False, refused: RefusalType = LockTimeout
     ) -> Steps[None]:
         """Take all of them, ``timeout`` seconds in all. After an exception none is held."""
         begun = monotonic()

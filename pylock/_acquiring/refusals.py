@@ -14,10 +14,11 @@ from .agreement import learn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .._errors import RefusalType
     from .._request import Request
 
 
-def absence(kind: type[WouldBlock] | type[LockTimeout], request: Request, waited: float) -> WouldBlock | LockTimeout:
+def absence(kind: RefusalType, request: Request, waited: float) -> WouldBlock | LockTimeout:
     """Make the error for a lock that does not exist, or whose file is being removed."""
     name = request.kind.below or request.name
     why = "cannot be had while its file is being removed"
@@ -29,9 +30,7 @@ def absence(kind: type[WouldBlock] | type[LockTimeout], request: Request, waited
     )  # fmt: skip
 
 
-def refusal(
-    kind: type[WouldBlock] | type[LockTimeout], fd: int, request: Request, waited: float
-) -> WouldBlock | LockTimeout:
+def refusal(kind: RefusalType, fd: int, request: Request, waited: float) -> WouldBlock | LockTimeout:
     """Make the error for a request that was not granted."""
     if request.directory.remote:
         refresh(fd)

@@ -22,7 +22,7 @@ from .waiting import wait
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._deadlock.cycles import Watch
-    from .._errors import LockError, LockTimeout, WouldBlock
+    from .._errors import LockError, RefusalType
     from .._queue.drivers import Steps
     from .._request import Request
     from .claim import Claim
@@ -35,9 +35,7 @@ _REMOVAL = 0.1
 """Seconds that a plain try lets a remover finish: so that one who cleans up keeps nobody from a lock that is free."""
 
 
-def steps_to_grant(
-    claim: Claim, timeout: float | None, waits_as_task: bool, refused: type[WouldBlock] | type[LockTimeout]
-) -> Steps[None]:
+def steps_to_grant(claim: Claim, timeout: float | None, waits_as_task: bool, refused: RefusalType) -> Steps[None]:
     """Wait for the grant, ``timeout`` seconds at most (None is for ever); raise ``refused`` if there was none."""
     begun = monotonic()
     request = claim.request
@@ -154,7 +152,7 @@ def watch_for(request: Request, waits_as_task: bool) -> Watch | None:
     return watch(around, above, request)
 
 
-def refusal_of(kind: type[WouldBlock] | type[LockTimeout], claim: Claim) -> LockError:
+def refusal_of(kind: RefusalType, claim: Claim) -> LockError:
     try:
         with loading:
             from .refusals import absence, refusal

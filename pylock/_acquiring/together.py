@@ -30,10 +30,10 @@ from .._file.header import Gone
 from .._file.layout import now, seat_slot
 from .._file.lockfile import is_at
 from .._file.removal import finish_removal
-from .._modes import EXCLUSIVE, NULL
+from .._modes import NULL
 from .._queue.bells import Bell
 from .._queue.sources import ENDED, OTHER_RUNG, Sources
-from .._queue.tickets import LEAVE_SEATS, leave_queue, take_seat
+from .._queue.tickets import LEAVE_SEATS, take_seat
 from .agreement import learn, learn_anew
 from .attempt import LET_GO, might_be_had, put_record
 from .outlook import Outlook
@@ -44,6 +44,7 @@ from .waiting import (
     SAFETY_BEHIND,
     SOON,
     WATCHED,
+    leave,
     leave_record,
     note_of,
     ring_after,
@@ -273,17 +274,12 @@ class _Part:
     def leave(self, granted: bool) -> None:
         """As who waits for one lock leaves its queue."""
         self.bell.take_down()
-        request = self.request
-        leave_record(self.fd, request, self.seat, granted)
-        if granted:
-            leave_queue(self.fd, keep_seat=request.mode.seated)
-        else:
+        leave_record(self.fd, self.request, self.seat, granted)
+        if not granted:
             if self.claim.grant is not None:
                 undo(self.claim)
             leave_block(self.claim)
-            let_go(self.fd)
-        if not (granted and (request.mode is EXCLUSIVE or request.passes_bell_late)):
-            ring_next(self.fd, request, request.mode if granted else None)
+        leave(self.fd, self.request, granted)
 
 
 class _Waiter:

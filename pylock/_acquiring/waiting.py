@@ -72,7 +72,7 @@ def wait(
                 bell.take_down()
                 leave_record(fd, request, seat, granted is not None)
             finally:
-                _leave(fd, request, granted is not None)
+                leave(fd, request, granted is not None)
 
 
 def take_place(fd: int, request: Request, seat: int) -> Ticket:
@@ -105,7 +105,7 @@ def leave_record(fd: int, request: Request, seat: int, granted: bool) -> None:
         pass
 
 
-def _leave(fd: int, request: Request, granted: bool) -> None:
+def leave(fd: int, request: Request, granted: bool) -> None:
     if granted:
         leave_queue(fd, keep_seat=request.mode.seated)
     else:

@@ -140,7 +140,7 @@ class _Run:
             if not claim.take():
                 if self._timeout() != 0:
                     refuse_lent(self._requests)
-                steps = self._wanted.steps(claim, self._timeout(), False, LockTimeout)
+                steps = self._wanted.steps(claim, self._timeout())
                 wait(steps if self._log is None else self._noting(steps, claim), self._requests, self._is_quiet)
         except LockTimeout as error:
             claim.give_up(error)

@@ -64,7 +64,7 @@ def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> i
         if not claim.take():
             if settings.timeout != 0:
                 refuse_lent([request])
-            steps = wanted.steps(claim, settings.timeout, False, LockTimeout)
+            steps = wanted.steps(claim, settings.timeout)
             wait(_while_there(script, steps), [request], bool(settings.quiet))
         assert claim.grant is not None
         token = claim.grant[0]

@@ -9,16 +9,14 @@ which everybody takes them, and each is waited for in its own queue.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import pread
 
-from .._acquiring.agreement import learn
-from .._acquiring.attempt import LET_GO, attempt_in, last_token, put_record
+from .._acquiring.attempt import LET_GO, attempt_in, attempt_range
 from .._acquiring.claim import Claim
 from .._enums import Mode
 from .._errors import harmless
 from .._file.bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
 from .._file.byterange import is_free, let_go, read_lock, try_lock, write_lock
-from .._file.layout import PATH, now, seat_slot
+from .._file.layout import PATH
 from .._holds import Hold
 from .._locks import Lock, checked_timeout
 from .._modes import ALL, NULL, rule_of
@@ -236,24 +234,9 @@ class _IntentKind(Kind):
         if mine is None:
             return None
         byte = self._room + mine
-        if not try_lock(fd, write_lock(byte, byte + 1)):
-            self._undo(fd, seat)
-            return None
-        head = pread(fd, request.head_size, 0)
-        terms = request.terms
-        if not head.startswith(terms.header):
-            terms = learn(fd, request)
-        if not terms.limit:
-            self._undo(fd, seat)
-            return None
-        moment = now()
-        token = last_token(head, request, moment)
-        place = request.slot_offset(seat_slot(mine))
-        put_record(fd, request, request.record(moment, token, self.extra), place)
-        return token, None, None, (place,)
-
-    def _undo(self, fd: int, seat: int | None) -> None:
-        """Give back what was taken, but not the seat of a waiter."""
-        let_go(fd, LET_GO)
-        if seat is None:
-            let_go(fd, LEAVE_SEATS)
+        grant = attempt_range(fd, request, mine) if try_lock(fd, write_lock(byte, byte + 1)) else None
+        if grant is None:
+            let_go(fd, LET_GO)
+            if seat is None:  # that of a waiter stays
+                let_go(fd, LEAVE_SEATS)
+        return grant

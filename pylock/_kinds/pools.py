@@ -7,9 +7,8 @@ unit as long as anybody might hold it.
 from __future__ import annotations
 
 from itertools import count
-from os import pread
 
-from .._acquiring.agreement import learn
+from .._acquiring.agreement import learn, read_terms
 from .._acquiring.attempt import LET_GO, last_token, piece_lock, put_record
 from .._acquiring.existence import count_turn, turn
 from .._errors import DefinitionMismatch, harmless
@@ -161,8 +160,7 @@ class _PoolKind(Kind):
             units = self._take(fd, request, terms)
             before = terms
             # Read after the locking, as in any grant: from now on whoever takes an element out sees that it is held.
-            head = pread(fd, request.head_size, 0)
-            terms = before if head.startswith(before.header) else learn(fd, request)
+            head, terms = read_terms(fd, request)
             if terms is before and units and _fits(fd, len(units), terms):
                 break
             let_go(fd, LET_GO)

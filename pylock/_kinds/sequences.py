@@ -6,20 +6,20 @@ that nobody has locked any more tells that its value was left behind, however it
 
 from __future__ import annotations
 
-from .._acquiring.attempt import LET_GO, attempt_units, piece_lock, put_record
-from .._file.byterange import is_free, let_go
-from .._file.layout import SEQUENCE, now
+from .._acquiring.attempt import piece_lock
+from .._file.byterange import is_free
+from .._file.layout import SEQUENCE
 from .._holds import Hold
 from .._locks import Lock, checked_timeout
 from .._request import Kind, make_request
-from .state import SHORT, GateTakenError, changed
+from .state import attempt_with_value, changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
     from .._modes import ModeRule
-    from .._request import Attempt, Grant, Request
+    from .._request import Attempt, Grant, Pieces, Request
     from .state import State
 
 
@@ -110,19 +110,11 @@ class _SequenceKind(Kind):
             changed(fd, request, lambda state: _not_given(state, grant[2]))
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        grant = attempt_units(fd, request)
-        if grant is None:
-            return None
-        token, pieces, _, places = grant
-        assert pieces is not None
-        unit = pieces[0][0]
-        try:
-            value = changed(fd, request, lambda state: self._next(state, unit, _abandoned(fd, state, unit)), SHORT)
-        except GateTakenError:
-            let_go(fd, LET_GO)
-            return None
-        put_record(fd, request, request.record(now(), token, {"value": str(value)}), places[0])
-        return token, pieces, value, places
+        def value_for(state: State, pieces: Pieces) -> int:
+            unit = pieces[0][0]
+            return self._next(state, unit, _abandoned(fd, state, unit))
+
+        return attempt_with_value(fd, request, value_for)
 
     def _next(self, state: State, unit: int, abandoned: list[str]) -> int:
         """Note and return the value for the holder of the unit."""

@@ -12,10 +12,12 @@ from contextlib import suppress
 from errno import ENOSPC
 from typing import Any
 
+from .._acquiring.attempt import LET_GO, attempt_units, put_record
 from .._errors import BadLockFile, LockError
 from .._file.bytemap import UNIT_COUNT
+from .._file.byterange import let_go
 from .._file.header import checksum, parse_line
-from .._file.layout import STATE_SIZE
+from .._file.layout import STATE_SIZE, now
 from .._file.lockfile import leave_gate, take_gate
 
 TYPE_CHECKING = False
@@ -23,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from .._request import Request
+    from .._request import Grant, Pieces, Request
 
     Result = TypeVar("Result")
 
 State = dict[str, Any]
 
 _TRIES = 60_000
-SHORT = 200
+_SHORT = 200
 """Tries of one who can come again."""
 _NEVER, _SECOND = -1, 1
 """Number 0 is the state in which no value was given; the copy that is written second tells whether one was."""
@@ -66,6 +68,24 @@ def changed(fd: int, request: Request, change: Callable[[State], Result | None],
         return result
     finally:
         leave_gate(fd)
+
+
+def attempt_with_value(fd: int, request: Request, value_for: Callable[[State, Pieces], Result | None]) -> Grant | None:
+    """Take units, and note the value that they give; None if it is not to be had now."""
+    grant = attempt_units(fd, request)
+    if grant is None:
+        return None
+    token, pieces, _, places = grant
+    assert pieces is not None
+    try:
+        value = changed(fd, request, lambda state: value_for(state, pieces), _SHORT)
+    except GateTakenError:
+        value = None
+    if value is None:
+        let_go(fd, LET_GO)
+        return None
+    put_record(fd, request, request.record(now(), token, {"value": str(value)}), places[0])
+    return token, pieces, value, places
 
 
 def _read(fd: int, request: Request) -> tuple[int, State]:

@@ -11,20 +11,18 @@ import re
 from calendar import timegm
 from time import localtime, strftime, time_ns
 
-from .._acquiring.attempt import LET_GO, attempt_units, put_record
-from .._file.byterange import let_go
-from .._file.layout import TIMESTAMP, now
+from .._file.layout import TIMESTAMP
 from .._holds import Hold
 from .._locks import Lock, checked_timeout
 from .._request import Kind, make_request
-from .state import SHORT, GateTakenError, changed
+from .state import attempt_with_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
     from .._modes import ModeRule
-    from .._request import Attempt, Grant, Request
+    from .._request import Attempt, Grant, Pieces, Request
     from .state import State
 
 _SECOND = 1_000_000  # all times in microseconds
@@ -107,19 +105,7 @@ class _TimestampKind(Kind):
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         self._refused, self._late = False, False
-        grant = attempt_units(fd, request)
-        if grant is None:
-            return None
-        token, pieces, _, places = grant
-        try:
-            value = changed(fd, request, self._next, SHORT)
-        except GateTakenError:
-            value = None
-        if value is None:
-            let_go(fd, LET_GO)
-            return None
-        put_record(fd, request, request.record(now(), token, {"value": value}), places[0])
-        return token, pieces, value, places
+        return attempt_with_value(fd, request, self._next)
 
     def pause(self, seconds: float) -> float:
         """Until the next grain begins, if that is what is waited for, and not a holder or a clock far behind."""
@@ -128,7 +114,7 @@ class _TimestampKind(Kind):
         left = self._grain - _wall(_now()) % self._grain
         return min(seconds, max(left / _SECOND, _SHORTEST_PAUSE))
 
-    def _next(self, state: State) -> str | None:
+    def _next(self, state: State, pieces: Pieces) -> str | None:
         """Note and return the text for this moment; None if it was given already."""
         now = _now()
         since = _wall(now) % self._grain  # the grain begins by the clock on the wall, which may stand half an hour off

@@ -132,7 +132,7 @@ def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
     for claim in claims.claims:
         claim.request.expect_child()
     try:
-        drive(claims.steps(seconds, False))
+        drive(claims.steps(seconds))
         if listeners:
             tell_granted(claims)
     except BaseException as error:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pylock
 
-from .._errors import LockTimeout
 from .._file.directories import default_path, own_path_or_none
 from .._queue.drivers import Finished, advance, drive, drive_async
 
@@ -25,7 +24,7 @@ def queueing(lock: pylock.Lock, timeout: float | None) -> Steps[pylock.Hold]:
     claim = lock.new_claim()
     try:
         if not claim.take():
-            yield from lock.steps(claim, timeout, True, LockTimeout)
+            yield from lock.steps(claim, timeout, waits_as_task=True)
         return lock.face({lock: claim})
     except BaseException as error:
         claim.give_up(error)

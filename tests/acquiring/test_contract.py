@@ -273,8 +273,9 @@ def test_check_of_what_another_thread_releases_or_converts_meanwhile_finds_no_lo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hold, real = pylock.lock("x").acquire(), _holds.why_lost
-    monkeypatch.setattr(_holds, "why_lost", lambda *words: (hold.convert("shared"), real(*words))[1])
+    monkeypatch.setattr(_holds, "why_lost", lambda *words: (hold.convert("null"), real(*words))[1])
     hold.check()
+    hold.convert("exclusive")
     monkeypatch.setattr(_holds, "why_lost", lambda *words: (hold.release(), real(*words))[1])
     with pytest.raises(pylock.NotHeld):
         hold.check()

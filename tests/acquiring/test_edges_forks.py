@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -416,11 +417,11 @@ with hold.across_fork():
         if not (pid := os.fork()):
             try:
                 hold.check()
-                print("mine", flush=True)
+                os.write(1, b"mine\\n")
                 os.close(write)
                 os.read(read, 1)
             except pylock.NotHeld:
-                print("not mine", flush=True)
+                os.write(1, b"not mine\\n")
             os._exit(0)
         children.append(pid)
 os.waitpid(children[1], 0)
@@ -434,33 +435,53 @@ os.waitpid(children[0], 0)
     assert sorted(python(program).split("\n")) == ["", "True", "mine", "not mine"]
 
 
-def test_hold_that_is_dropped_in_an_import_hangs_neither_its_thread_nor_a_fork() -> None:
-    """What is held over a fork is asked for by others in any order: here the import's first, then the descriptors'."""
-    program = """
-import gc, os, sys, threading, time
-import pylock
-class Dropped:
-    def __init__(self): self.me, self.hold = self, pylock.lock("b").acquire()
-class Finder:  # in place of the garbage collector, which may run in any import
-    def find_spec(self, name, path=None, target=None):
-        if name == "pylock._enums":
-            forks.start()
-            while not (at := sys._current_frames().get(forks.ident)) or at.f_code.co_name != "_before_fork":
-                time.sleep(0.001)
-            gc.collect()
+FORKER = """
+import os, sys, threading, time
+from pylock import _process as process
+from pylock._file import descriptors
 def fork():
-    if not (pid := os.fork()): os._exit(0)
-    os.waitpid(pid, 0)
-forks = threading.Thread(target=fork)
-sys.meta_path.insert(0, Finder())
-hold = pylock.lock("a").acquire()
-Dropped()
-hold.mode
-forks.join()
-hold.release()
-print("done")
+    if not (pid := os.fork()):
+        os._exit(in_child())
+    print("the child ended with", os.waitpid(pid, 0)[1])
+def place():
+    frame = sys._current_frames().get(forker.ident)
+    return frame and frame.f_code.co_name
+def fork_meanwhile():
+    forker.start()
+    while forker.is_alive() and place() != "_before_fork":
+        time.sleep(0.001)
+in_child = lambda: 0
+forker = threading.Thread(target=fork)
 """
-    assert python(program) == "done\n"
+"""Another thread, whose fork begins meanwhile, and waits where it has to."""
+
+
+@pytest.mark.parametrize(("first", "second"), [("process.loading", "descriptors._opening"),
+                                               ("descriptors._opening", "process.loading")])  # fmt: skip
+def test_fork_waits_for_no_lock_with_another_one_in_hand(first: str, second: str) -> None:
+    """Others take them in any order, as a hold may be collected, and so let go of, wherever Python code runs."""
+    program = f"""
+with {first}:
+    fork_meanwhile()
+    with {second}:
+        pass
+forker.join()
+"""
+    assert python(FORKER + program) == "the child ended with 0\n"
+
+
+def test_no_fork_falls_between_the_opening_of_a_descriptor_and_its_noting(tmp_path: Path) -> None:
+    program = """
+def open_slowly(path):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    fork_meanwhile()
+    return fd
+def in_child():
+    return any(os.path.realpath(f"/proc/self/fd/{fd}") == sys.argv[1] for fd in os.listdir("/proc/self/fd"))
+descriptors.noted(False, open_slowly, sys.argv[1])
+forker.join()
+"""
+    assert python(FORKER + program, str(tmp_path.resolve() / "opened")) == "the child ended with 0\n"
 
 
 def test_hold_stays_with_the_parent_if_the_fork_failed() -> None:

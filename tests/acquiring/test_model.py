@@ -125,7 +125,7 @@ class LockMachine(RuleBasedStateMachine):
         descriptors.close(contender.claim.fd)
         contender.claim.fd = -1
         if contender.steps is not None:
-            with mock.patch.object(waiting, "_leave"):
+            with mock.patch.object(waiting, "leave"):
                 contender.steps.close()
         self.settle()
 

@@ -126,6 +126,9 @@ class Doors:
             self.world.call(lambda: f"close the descriptor {fd}")
         self.world.running.done(lambda me: self.world.system.close(process, fd))
 
+    def dup(self, fd: int) -> int:
+        return self.world.alive().done(lambda me: self.world.system.dup(me.process, fd))
+
     def lseek(self, fd: int, position: int, whence: int) -> int:
         description = self.world.alive().process.description(fd)
         if whence == os.SEEK_SET:
@@ -227,7 +230,7 @@ DIRECTORY = "/model"
 DIRECTORY_STATUS = os.stat_result((stat.S_IFDIR | 0o700, 1, 1, 2, os.geteuid(), 0, 0, 0, 0, 0))
 DOORS = Doors()
 _OS = (
-    "open", "mkfifo", "unlink", "lstat", "stat", "listdir", "pread", "pwrite", "read", "write", "close", "lseek",
+    "open", "mkfifo", "unlink", "lstat", "stat", "listdir", "pread", "pwrite", "read", "write", "close", "dup", "lseek",
     "fstat", "fchmod", "fsync", "pidfd_open", "getpid", "urandom",
 )  # fmt: skip
 

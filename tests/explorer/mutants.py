@@ -15,7 +15,7 @@ from pylock._acquiring.claim import Claim
 from pylock._acquiring.conversion import _Conversion
 from pylock._acquiring.outlook import Outlook
 from pylock._acquiring.together import _Part, _Waiter
-from pylock._acquiring.waiting import _leave, _Wait, take_place, wait
+from pylock._acquiring.waiting import _Wait, leave, take_place, wait
 from pylock._file.removal import _unlink
 from pylock._queue.tickets import may_skip_queue
 
@@ -71,9 +71,9 @@ _SILENCE = "self.bell.silence()\n"
 _DOWN, _BETWEEN, _UP = (
     "bell.take_down()\n",
     "                leave_record(fd, request, seat, granted is not None)\n            finally:\n                ",
-    "_leave(fd, request, granted is not None)\n",
+    "leave(fd, request, granted is not None)\n",
 )
-_HEAD = "head = pread(fd, request.head_size, 0)\n"
+_HEAD = "head, terms = read_terms(fd, request)\n"
 
 MUTANTS = (
     Mutant(
@@ -93,13 +93,13 @@ MUTANTS = (
     ),
     Mutant(
         "the baton is not passed",
-        ((_leave, "if not (granted and", "if granted and not (granted and"),),
+        ((leave, "if not (granted and", "if granted and not (granted and"),),
         "three, time-out",
         2,
     ),
     Mutant(
         "who shares keeps the baton",
-        ((_leave, "(request.mode is EXCLUSIVE or", "(True or"),),
+        ((leave, "(request.mode is EXCLUSIVE or", "(True or"),),
         "exclusive, two shared",
         2,
     ),

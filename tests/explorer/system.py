@@ -225,11 +225,14 @@ class System:
 
     # Ends
 
+    def dup(self, process: Process, fd: int) -> int:
+        return process.note(process.description(fd))
+
     def close(self, process: Process, fd: int) -> None:
         opened = process.opened.pop(fd, None)
         if opened is None:
             raise failure(errno.EBADF)
-        if isinstance(opened, Description):
+        if isinstance(opened, Description) and opened not in process.opened.values():  # the last copy of its descriptor
             inode = opened.inode
             inode.locks.change(opened.number, FREE, 0, LAST)
             inode.openers -= 1

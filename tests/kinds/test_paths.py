@@ -600,7 +600,7 @@ class TreeMachine(RuleBasedStateMachine):
         contender = self.new(path, mode)
         try:
             contender.claims = contender.lock.new_claim()
-            fronts.drive(contender.claims.steps(0, True, library.WouldBlock))
+            fronts.drive(contender.claims.steps(0, waits_as_task=True, refused=library.WouldBlock))
         except library.WouldBlock as refused:
             contender.claims.give_up(refused)
             assert not self.may(contender) or self.waiters, "refused although it is free and nobody waits"
@@ -613,7 +613,7 @@ class TreeMachine(RuleBasedStateMachine):
         for path, mode in wanted:
             contender = self.new(path, mode)
             contender.claims = contender.lock.new_claim()
-            contender.steps = contender.claims.steps(None, False)
+            contender.steps = contender.claims.steps(None)
             self.waiters.append(contender)
             self.step(contender, None)
             self.settle()

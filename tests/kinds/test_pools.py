@@ -287,12 +287,14 @@ def test_element_that_is_removed_between_its_locking_and_the_look_at_the_header_
 ) -> None:
     take(*COLOURS).release()
 
-    def remove_red(*arguments: Any) -> bytes:
-        monkeypatch.setattr(pools, "pread", os.pread)
-        library.define("p", elements=["white", "green"])
-        return os.pread(*arguments)
+    real = pools.read_terms
 
-    monkeypatch.setattr(pools, "pread", remove_red)
+    def remove_red(*arguments: Any) -> Any:
+        monkeypatch.setattr(pools, "read_terms", real)
+        library.define("p", elements=["white", "green"])
+        return real(*arguments)
+
+    monkeypatch.setattr(pools, "read_terms", remove_red)
     with library.pool("p") as hold:
         assert hold.element == "white"
         library.define("p", elements=["red", "white"])
@@ -497,7 +499,7 @@ class PoolMachine(RuleBasedStateMachine):
         contender.claim.fd = -1
         if contender in self.waiters:
             self.waiters.remove(contender)
-            with mock.patch.object(waiting_room, "_leave"):
+            with mock.patch.object(waiting_room, "leave"):
                 contender.steps.close()
         else:
             del self.given[contender]

@@ -25,7 +25,7 @@ def test_durations_are_those_of_timeout(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "s", "1w", "1hm", "-1m", "infd", "nan", "h1", "1e308d"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a number of seconds"):
+    with pytest.raises(ValueError, match=r"is not a number of seconds|'-1m' is less than no time"):
         options.seconds(text)
 
 
