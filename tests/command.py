@@ -15,7 +15,11 @@ PYLOCK = [sys.executable, "-m", "pylock"]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    """Where pylock is found elsewhere, `make coverage` counts nothing: its plugin stands beside the real one."""
+    given = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    if str(ROOT) not in given["PYTHONPATH"].split(os.pathsep):
+        given.pop("COVERAGE_PROCESS_CONFIG", None)
+    return given
 
 
 def pylock(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:

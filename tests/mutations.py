@@ -327,7 +327,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "run/test_closed_descriptors.py::test_no_lock_file_is_the_input_or_output_of_a_command",
     ),
     Mutation(
-        "_cli/runner.py",
+        "_cli/taking.py",
         "if struck:  # and",
         "if False:  # and",
         "run/test_edges_signals.py::test_signal_whose_exception_is_swallowed_ends_the_wait_all_the_same",
@@ -656,7 +656,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "run/test_running.py::test_ignored_sigchld_hides_no_exit_status",
     ),
     Mutation(
-        "_run/embedded.py",
+        "_run/relay.py",
         "            self._take(number, None)\n",
         "            pass\n",
         "run/test_running.py::test_signal_before_the_start_reaches_the_command",

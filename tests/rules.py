@@ -26,7 +26,7 @@ OPENERS = {
     "_file/new_directory.py": "a directory, from the first check on by its descriptor",
     "_kinds/state.py": "a directory, to sync it",
     "_run/terminal.py": "the terminal",
-    "_cli/runner.py": "the null device, in place of what is closed",
+    "_cli/taking.py": "the null device, in place of what is closed",
     "_cli/executable.py": "the executable flom that it writes",
     "compat": "files of the programs that use it",
 }

@@ -39,7 +39,7 @@ def refusal(kind: RefusalType, fd: int, request: Request, waited: float) -> Woul
     name, below = request.name, request.kind.below
     wanted = f'"{below or name}" ({mode})' + (f' at "{name}"' if below else "")
     if kind is LockTimeout:
-        text = f"gave up on {wanted} after {waited:.1f} s: "
+        text = f"gave up on {wanted} {f'after {waited:.1f} s' if waited >= 0.05 else 'at once'}: "
     else:
         text = f"{wanted} is not to be had at once: "
     before = [waiter for waiter in waiters if waiter.priority >= request.priority]

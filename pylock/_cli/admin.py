@@ -16,7 +16,7 @@ from .._file.texts import from_os
 from .._run import signals as signames
 from .._status import Holder, LockStatus, inspect, shorten
 from . import complain
-from .options import UsageError
+from .options import BUSY, UsageError, exactly_one
 from .settings import directory_given, place
 from .table import as_table
 from .view import terminal_width
@@ -27,30 +27,16 @@ if TYPE_CHECKING:
     from .options import Values
 
 DRAIN_SECONDS = 0.1
-BUSY = 75
-"""Exit status of what was not over in time, as of a lock that could not be had."""
 _NO_ID = 2**32 - 1
 """What chown(2) takes for no group at all; numbers of groups are below."""
 
 
-def _at_most_one(operands: list[str], what: str) -> str | None:
-    if len(operands) > 1:
-        raise UsageError(f"one {what} at most, not {' '.join(operands)}")
-    return operands[0] if operands else None
-
-
-def _exactly_one(operands: list[str], what: str) -> str:
-    if len(operands) != 1:
-        raise UsageError(f"needs one {what}, not {len(operands)}")
-    return operands[0]
-
-
 def change_definition(values: Values, operands: list[str]) -> int:
-    name = from_os(_exactly_one(operands, "NAME"))
+    name = from_os(exactly_one(operands, "NAME"))
     where = place(values)
     directory = where.directory
     changes = {key: values[key] for key in ("capacity", "policy", "elements", "kind") if key in values}
-    _refuse_without_drain(values)
+    _refuse_contradictions(values)
     if not changes and not values.get("drain"):
         raise UsageError("nothing to set; use --capacity, --policy, --elements, --kind or --drain")
     before = inspect(name, directory)
@@ -78,7 +64,7 @@ def _said_otherwise(lock: LockStatus) -> str:
     return ", ".join(f"{key} {said}" for key, said in (lock.settings or {}).items() if said != holds.get(key))
 
 
-def _refuse_without_drain(values: Values) -> None:
+def _refuse_contradictions(values: Values) -> None:
     for name in ("newcomers", "timeout"):
         if name in values and not values.get("drain"):
             raise UsageError(f"--{name} is for --drain")
@@ -140,7 +126,7 @@ def _grant(holder: Holder) -> tuple[object, ...]:
 def make_directory(values: Values, operands: list[str]) -> int:
     from .._file.new_directory import make_shared
 
-    path = absolute(directory_given(values, operands) or _exactly_one(operands, "DIR"))
+    path = absolute(directory_given(values, operands) or exactly_one(operands, "DIR"))
     group = values.get("group")
     mode = 0o1777 if group is None else 0o2770
     make_shared(path, mode, -1 if group is None else _number_of_group(group), force="force" in values)

@@ -24,7 +24,7 @@ from .._run.limit import GRACE
 from .._run.signals import name_of, number_of
 from .._status import Contender, LockStatus, find_lock
 from . import complain
-from .options import UsageError
+from .options import exactly_one
 from .settings import place
 from .status import FREE, UNKNOWN
 from .table import as_table
@@ -100,9 +100,7 @@ def _sent(send: Callable[[], None]) -> bool:
 
 def kill(values: Values, operands: list[str]) -> int:
     """Carry out ``pylock kill``; return the exit status."""
-    if len(operands) != 1:
-        raise UsageError(f"needs one NAME, not {len(operands)}{'' if operands else '; it is missing'}")
-    name = from_os(operands[0])
+    name = from_os(exactly_one(operands, "NAME"))
     where = place(values)
     number = number_of(values.get("signal", "TERM"))
     found = find_lock(name, where.directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import __version__
 from .commands import ALL, named
 from .helping import examples_of, groups_of, in_full
-from .options import COMMAND, UsageError
+from .options import COMMAND, at_most_one
 from .run_options import EXIT_CODES
 
 TYPE_CHECKING = False
@@ -35,9 +35,8 @@ _FILES = (("/etc/pylock/config.toml, ~/.config/pylock/config.toml", "Settings.")
 
 
 def print_man_page(values: Values, operands: list[str]) -> int:
-    if len(operands) > 1:
-        raise UsageError(f"man prints one page at a time, not those of {' '.join(operands)}")
-    print(man_pages()[f"pylock-{named(operands[0]).name}" if operands else "pylock"])
+    command = at_most_one(operands, "COMMAND")
+    print(man_pages()[f"pylock-{named(command).name}" if command else "pylock"])
     return 0
 
 

@@ -174,6 +174,24 @@ def seconds(text: str) -> float:
     return value
 
 
+BUSY = 75
+"""Exit status of a lock that could not be had in time: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
+
+
+def exactly_one(operands: list[str], what: str) -> str:
+    if not operands:
+        raise UsageError(f"a {what} is missing")
+    if len(operands) > 1:
+        raise UsageError(f"needs one {what}, not {len(operands)}")
+    return operands[0]
+
+
+def at_most_one(operands: list[str], what: str) -> str | None:
+    if len(operands) > 1:
+        raise UsageError(f"one {what} at most, not {' '.join(operands)}")
+    return operands[0] if operands else None
+
+
 def whole(text: str) -> int:
     try:
         return int(text)

@@ -8,18 +8,24 @@ from time import monotonic
 
 from .._deadlock import nesting
 from .._errors import LockError, LockTimeout
-from .._file.layout import UNLIMITED
 from .._file.records import forget_words, show_child
 from .._file.texts import from_os
 from .._locks import Lock, lock
-from .._modes import BY_NAME, rule_of
-from .._queue.drivers import drive, sleeping_by
+from .._queue.drivers import sleeping_by
 from .._run.environment import variables
-from .._run.supervisor import FORWARDED, CannotRun, Supervisor, die_of, find_program, raw, restore_signals
+from .._run.supervisor import CannotRun, Supervisor, die_of, find_program, raw, restore_signals
 from . import complain, message_of
-from .announcing import drive_announcing
-from .options import END, IGNORE, NOTHING, ON_LOST, PROGRAM, SHOWN, UsageError
+from .options import BUSY, END, IGNORE, NOTHING, ON_LOST, PROGRAM, SHOWN, UsageError
 from .settings import RunSettings, completed
+from .taking import (
+    OTHER_KINDS,
+    Struck,
+    fill_standard_descriptors,
+    name_and_mode,
+    refuse_lent,
+    wait,
+    wanted_lock,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
 
     from .._acquiring.claim import Claim
     from .._queue.drivers import Result, Steps, Watched
-    from .._request import Request
     from .._run.limit import Limit
     from .._run.loss import LossWatch
     from .._several import Composite
@@ -36,20 +41,6 @@ if TYPE_CHECKING:
     from .options import Values
 
 DEFAULT_NAME = "default"
-BUSY = 75
-"""Exit status of a lock that could not be had: EX_TEMPFAIL of sysexits.h, as lckdo has it."""
-
-_OTHER_KINDS = frozenset(("any_of", "tree", "sequence", "transactional", "timestamp"))
-_PLAIN = ("weight", "capacity", "priority", "policy", "reason", "directory", "create", "idle_lifespan")
-"""What a plain lock takes as it is."""
-
-
-class Struck(BaseException):
-    """A signal came while the lock was waited for."""
-
-    def __init__(self, signal: int) -> None:
-        super().__init__(f"signal {signal}")
-        self.signal = signal
 
 
 def run_command(values: Values, operands: list[str], command: list[str] | None) -> int:
@@ -58,7 +49,7 @@ def run_command(values: Values, operands: list[str], command: list[str] | None) 
         raise UsageError('the command is missing: pylock run [OPTIONS] [NAME] -- COMMAND [ARG...]; mind the "--"')
     if len(operands) > 1:
         raise UsageError(f"only one lock can be named before --, not {' '.join(operands)}; for more use --with")
-    if not _OTHER_KINDS.isdisjoint(values):
+    if not OTHER_KINDS.isdisjoint(values):
         from .kinds import refuse_contradictions
 
         refuse_contradictions(values, operands)
@@ -101,8 +92,8 @@ class _Run:
             from .settled import settle_all
 
             first = settings.tree or name
-            names = [_name_and_mode(text)[0] for text in settings.others or ()]
-            settle_all(settings, first, names, makes=not settings.given(*_OTHER_KINDS))
+            names = [name_and_mode(text)[0] for text in settings.others or ()]
+            settle_all(settings, first, names, makes=not settings.given(*OTHER_KINDS))
         self._first = wanted_lock(settings, name)
         self._wanted = self._with_others(settings.others or ())
         self._requests = [part.request for part in self._wanted.parts]
@@ -120,7 +111,7 @@ class _Run:
         from .._several import all_of
 
         common = self._settings.given("priority", "reason", "directory")
-        named = (_name_and_mode(text) for text in others)
+        named = (name_and_mode(text) for text in others)
         defined = self._settings.defined
         return all_of(self._first, *(lock(name, mode, **common, **defined(name)) for name, mode in named))
 
@@ -310,68 +301,6 @@ class _Run:
             complain(text)
 
 
-def refuse_lent(requests: list[Request]) -> None:
-    """Raise Deadlock if a descriptor that this process was given holds one of the locks; for who is about to wait."""
-    from .._deadlock import lenders
-
-    if lenders.adopt():
-        for request in requests:
-            nesting.refuse_deadlock(request)
-
-
-def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:
-    """Wait for locks, visibly unless ``quiet``; a signal meanwhile leaves the queue in good order: Struck is raised."""
-    struck: list[int] = []
-
-    def strike(signal: int, frame: object) -> None:
-        if not struck:  # what comes after the first one would disturb the leaving, which ends in any case
-            struck.append(signal)
-            raise Struck(signal)
-
-    def sleep(watched: Watched, seconds: float) -> Steps[bool]:
-        ready = yield watched, seconds
-        if struck:  # and what was raised then was swallowed, as by a callback of a weak reference
-            raise Struck(struck[0])
-        return ready
-
-    before = {number: raw.signal(number, strike) for number in FORWARDED if _is_default(number)}
-    steps = sleeping_by(sleep, steps)
-    try:
-        return drive(steps) if quiet else drive_announcing(steps, requests)
-    finally:
-        for number, handler in before.items() if not struck else ():
-            raw.signal(number, handler)
-
-
-def wanted_lock(settings: RunSettings, name: str) -> Lock | Composite[Any]:
-    """Return the lock that the settings describe."""
-    defined = settings.defined(settings.tree or name)
-    implied = "exclusive" if settings.capacity is None and settings.weight is None else "shared"
-    mode = settings.mode or implied
-    if settings.given(*_OTHER_KINDS):
-        from .kinds import lock_of_kind
-
-        return lock_of_kind(settings, name, mode, defined)
-    wanted = lock(name, mode, **defined | settings.given(*_PLAIN))
-    if settings.weight is not None and not settings.as_flom:
-        _refuse_weight_of_nothing(settings.weight, settings, wanted.request)
-    return wanted
-
-
-def _refuse_weight_of_nothing(weight: int, settings: RunSettings, request: Request) -> None:
-    """Raise UsageError where units are asked for by number, and any number of them may be had.
-
-    So it is for who types -w as for flock(1), and means seconds; one unit is fine for who says that it is to be shared.
-    """
-    meant = (weight == 1 and settings.mode is not None) or not request.mode.counted
-    if meant or settings.create is False or nesting.capacity_of(request) != UNLIMITED:
-        return
-    raise UsageError(
-        f'--weight {weight}: the lock "{request.name}" has no capacity, so that any number share it; give --capacity'
-        f" too. To wait {weight} seconds at most is --timeout: -t {weight}"
-    )
-
-
 def _limit(settings: RunSettings) -> Limit | None:
     """How long the command may run; as for timeout(1), 0 is for ever."""
     if not settings.limit:
@@ -420,10 +349,6 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _is_default(number: int) -> bool:
-    return raw.getsignal(number) is not raw.SIG_IGN
-
-
 def _shown(command: list[str], how: str | None) -> str:
     """What the record says of the command: it stays in the lock file until another record takes its place."""
     if how not in (None, *SHOWN):
@@ -445,32 +370,3 @@ def _refuse_with_exec(values: Values) -> None:
         for name in ("ignore_signals", "new_group", "wait_for", "transactional", "idle_lifespan", "limit", "on_lost"):
             if name in values:
                 raise UsageError(f"--exec cannot be combined with --{name.replace('_', '-').removesuffix('s')}")
-
-
-def _name_and_mode(text: str) -> tuple[str, str]:
-    """Split NAME[:MODE]; a colon that no mode follows belongs to the name, unless the mode is only misspelt."""
-    name, colon, mode = text.rpartition(":")
-    if colon and name:
-        try:
-            return name, rule_of(mode).name
-        except ValueError:
-            pass
-        from difflib import get_close_matches
-
-        if meant := get_close_matches(mode, [known for known in BY_NAME if len(known) > 2], 1, 0.75):
-            raise UsageError(
-                f"--with={text}: {mode!r} is not a mode; write {name}:{meant[0]}, or {text}:exclusive if the name ends"
-                " so"
-            )
-    return text, "exclusive"
-
-
-def fill_standard_descriptors() -> list[int]:
-    """Open what is closed of 0 to 2, so that no lock file gets such a number; return which were closed."""
-    closed = []
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            closed.append(os.open(os.devnull, os.O_RDWR))
-    return closed

@@ -17,9 +17,9 @@ from .._locks import Lock, lock
 from .._queue.drivers import sleeping_by
 from .._run.supervisor import die_of, raw
 from . import complain
-from .options import UsageError
-from .runner import BUSY, Struck, fill_standard_descriptors, refuse_lent, wait, wanted_lock
+from .options import BUSY, UsageError, exactly_one
 from .settings import RunSettings, completed, place
+from .taking import Struck, fill_standard_descriptors, refuse_lent, wait, wanted_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _STANDARD = 3
 
 
 def print_path(values: Values, operands: list[str]) -> int:
-    request = lock(_one_name(operands), directory=place(values).directory).request
+    request = lock(from_os(exactly_one(operands, "NAME")), directory=place(values).directory).request
     close(open_file(request.path, request.directory))  # which gives it the mode that its directory asks for
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(request.path) + b"\n")
@@ -42,7 +42,7 @@ def print_path(values: Values, operands: list[str]) -> int:
 
 def take(values: Values, operands: list[str]) -> int:
     """Take the lock for the process that started this one; return the exit status."""
-    fd, name = _descriptor(values), _one_name(operands)
+    fd, name = _descriptor(values), from_os(exactly_one(operands, "NAME"))
     fill_standard_descriptors()
     settings = RunSettings({key: value for key, value in completed(values).items() if key not in _FOR_RUN})
     wanted = wanted_lock(settings, name)
@@ -107,17 +107,10 @@ def tell_if_held(values: Values, operands: list[str]) -> int:
     from .._status import inspect
 
     lenders.adopt()
-    state = inspect(_one_name(operands), place(values).directory)
+    state = inspect(from_os(exactly_one(operands, "NAME")), place(values).directory)
     here = os.path.realpath(state.path)
     outers = (outer for outer in nesting.outer_holds() if os.path.realpath(outer.path) == here)
     return 0 if any(nesting.is_among(outer, state.holders) for outer in outers) else 1
-
-
-def _one_name(operands: list[str]) -> str:
-    if len(operands) != 1:
-        why = "of several locks each has a command of its own" if operands else "it is missing"
-        raise UsageError(f"needs one NAME, not {len(operands)}; {why}")
-    return from_os(operands[0])
 
 
 def _descriptor(values: Values) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .._file.directories import resolve
-from .options import UsageError
+from .options import at_most_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,14 +20,6 @@ _OPTION, _VARIABLE, _OWN = "-d", "$PYLOCK_DIR", "the default"
 
 class RunSettings:
     """How ``pylock run`` takes its locks and runs the command; None where nobody has said it."""
-
-    __slots__ = (
-        "absent_exit_code", "any_of", "as_flom", "busy_exit_code", "capacity", "create", "directory",
-        "directory_by", "exec", "grace", "idle_lifespan", "ignore_signals", "limit", "locks", "locks_from", "log",
-        "mode", "name", "new_group", "on_lost", "others", "policy", "priority", "quiet", "reason", "rotate", "sequence",
-        "show_command", "skip_if_busy", "start_ignoring", "timeout", "timestamp", "transactional", "tree", "verbose",
-        "wait_for", "weight", "whole_tree_exists",
-    )  # fmt: skip
 
     absent_exit_code: int | None
     """Exit status if nobody uses the lock, and it was not to be created; else as if it was busy."""
@@ -80,7 +72,7 @@ class RunSettings:
     whole_tree_exists: bool | None
 
     def __init__(self, values: Values) -> None:
-        for name in self.__slots__:
+        for name in RunSettings.__annotations__:
             setattr(self, name, values.get(name))
 
     def given(self, *names: str) -> Values:
@@ -115,9 +107,7 @@ class Place:
 def directory_given(values: Values, operands: list[str]) -> str | None:
     """Return the directory that the operand or the option names. Raises UsageError if there are two."""
     named = [*operands, *([values["directory"]] if "directory" in values else [])]
-    if len(named) > 1:
-        raise UsageError(f"one DIR at most, not {' '.join(named)}")
-    return named[0] if named else None
+    return at_most_one(named, "DIR")
 
 
 def place(values: Values, operand: str | None = None) -> Place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._file.texts import from_os
 from .._status import LockStatus, Unusable
 from . import complain
-from .options import UsageError
+from .options import UsageError, at_most_one
 from .settings import place
 from .table import as_json, as_table
 from .view import View, terminal_width
@@ -22,9 +22,8 @@ _VIEWS = ("json", "watch", "quiet", "pids", "prometheus")
 
 def show_status(values: Values, operands: list[str]) -> int:
     """Show it in the way that is asked for; return the exit status."""
-    if len(operands) > 1:
-        raise UsageError(f"one NAME at most, not {' '.join(operands)}")
-    name = from_os(operands[0]) if operands else None
+    operand = at_most_one(operands, "NAME")
+    name = None if operand is None else from_os(operand)
     views = [f"--{view}" for view in _VIEWS if view in values]
     if {"--watch", "--json"} <= set(views):
         raise UsageError("--watch shows a table; without it --json prints one look, as often as it is called")

@@ -68,6 +68,40 @@ def await_all(
             hand_on(taken, left)
 
 
+class Family:
+    """The orphans of one command that this process has adopted, among its other children, by a variable that it has."""
+
+    def __init__(self, variable: str) -> None:
+        self._variable = variable.encode()
+        self._others = frozenset(children() or ())
+        """Children from before the start."""
+
+    def pids(self) -> list[int]:
+        """Who they are, as far as they tell; of zombies it is not known."""
+        return [pid for pid in children() or () if self._is_of_command(pid)]
+
+    def await_end(self) -> None:
+        """Reap all of them, and wait for those that come.
+
+        Those that hide their variables are waited for as well, if they were not there before, but reaped by whoever
+        has started them. Looked at twice, as one may be missing while another thread reaps.
+        """
+        while left := self._left() or self._left():
+            is_ours = self._is_of_command(left[0])
+            try:
+                os.waitid(os.P_PID, left[0], os.WEXITED | (0 if is_ours else os.WNOWAIT))
+            except ChildProcessError:  # somebody else in this program has waited for it
+                pass
+
+    def _left(self) -> list[int]:
+        return [pid for pid in children() or () if pid not in self._others and self._is_of_command(pid) is not False]
+
+    def _is_of_command(self, pid: int) -> bool | None:
+        """None if it does not tell."""
+        environment = environment_of(pid)
+        return None if environment is None else self._variable in environment.split(b"\0")
+
+
 def bears(pid: int, mark: str) -> bool:
     """Whether the mark stands in the environment of a process; also if that cannot be read, or is empty."""
     environment = environment_of(pid)

@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from types import FrameType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from uuid import uuid4
 
 from .._acquiring.claims import Claims
@@ -23,11 +22,12 @@ from .._file.records import show_child
 from .._locks import Lock, checked_timeout, lock
 from .._queue.drivers import drive
 from .._several import Composite, Several, all_of
-from .descendants import become_subreaper, children, environment_of
+from .descendants import Family, become_subreaper, children
 from .environment import refuse_untellable, variables
-from .signals import ignorable, name_of
-from .supervisor import FORWARDED, NOT_FOUND, RESUMING, CannotRun, find_program, undelivered
-from .terminal import Terminal, in_foreground
+from .relay import Relay
+from .signals import ignorable
+from .supervisor import NOT_FOUND, CannotRun, find_program
+from .terminal import Terminal
 
 _COOKIE = "PYLOCK_RUN"
 """A variable of the command's environment by which its descendants are told from other children."""
@@ -104,8 +104,8 @@ def run(
     try:
         environment |= {_COOKIE: cookie} | variables(claims, wanted.spoken_of(claims))
         options |= {"env": environment, "pass_fds": [claim.fd for claim in claims.claims]}
-        family = _Family(cookie)
-        with _Relay(ignored, new_group, family) as relay:  # before the start, so that no signal falls between
+        family = Family(f"{_COOKIE}={cookie}")
+        with Relay(ignored, new_group, family) as relay:  # before the start, so that no signal falls between
             status = _supervise(relay, claims, options, new_group, family if wait_for == "tree" else None)
     finally:
         claims.release(failed=status != 0)
@@ -146,7 +146,7 @@ def _wait(claims: Claims, seconds: float | None) -> LockTimeout | None:
 
 
 def _supervise(
-    relay: _Relay, claims: Claims, options: dict[str, Any], new_group: bool, tree: _Family | None
+    relay: Relay, claims: Claims, options: dict[str, Any], new_group: bool, tree: Family | None
 ) -> int | None:
     """Start the command with these options of Popen, and wait for its end; return its return code, None if unknown.
 
@@ -226,7 +226,7 @@ def _program(name: str, path: str | None) -> str:
         raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
 
 
-def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: _Relay) -> int | None:
+def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: Relay) -> int | None:
     """Wait until the command has ended, but do not reap it, so that its pid stays its own; return how, as Popen does.
 
     None if somebody else in this program has reaped it.
@@ -248,7 +248,7 @@ def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: _Relay) -
     return status
 
 
-def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, relay: _Relay) -> int | None:
+def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, relay: Relay) -> int | None:
     """Wait for the end; where there is a terminal, this program stops and goes on with the command."""
     watched = os.WEXITED | os.WNOWAIT | (os.WSTOPPED if terminal else 0)
     while True:
@@ -262,156 +262,3 @@ def _follow_stops(child: subprocess.Popen[bytes], terminal: Terminal | None, rel
             return event.si_status if event.si_code == os.CLD_EXITED else -event.si_status
         if event is not None and terminal is not None:
             terminal.follow_stop(child.pid, event.si_status, relay.send)
-
-
-class _Relay:
-    """In the main thread, hands signals on to the command for the time of the block; elsewhere it does nothing.
-
-    The program's own handlers of other signals run meanwhile; what they raise waits for the end of the command.
-    """
-
-    def __init__(self, ignored: frozenset[int], new_group: bool, family: _Family) -> None:
-        self._ignored = ignored
-        self._family = family
-        self._send = os.killpg if new_group else os.kill
-        self._from_terminal = () if new_group or not in_foreground() else (signal.SIGINT, signal.SIGQUIT)
-        self._child: int | None = None
-        self._ended = False
-        self._early: list[int] = []
-        self._undelivered: set[int] = set()
-        self._interruption: BaseException | None = None
-        self._before: dict[int, Any] = {}
-        self._owes_sigchld = False
-
-    def __enter__(self) -> Self:
-        try:
-            if threading.current_thread() is threading.main_thread():
-                for number in signal.valid_signals():
-                    self._stand_in(number, signal.getsignal(number))
-        except BaseException:  # a handler of the program raised
-            self._put_back()
-            raise
-        return self
-
-    def _stand_in(self, number: int, handler: Any) -> None:
-        if number == signal.SIGCHLD:
-            if callable(handler):
-                self._install(number, self._owe)
-            elif handler is signal.SIG_IGN:
-                self._install(number, signal.SIG_DFL)
-        elif number in FORWARDED | self._ignored and handler not in (signal.SIG_IGN, None):
-            self._install(number, self._take)
-        elif callable(handler):
-            self._install(number, self._guarded(handler))
-
-    def _install(self, number: int, handler: Any) -> None:
-        self._before[number] = signal.getsignal(number)
-        try:
-            signal.signal(number, handler)
-        except ValueError:  # the main thread of a subinterpreter, which cannot have handlers
-            del self._before[number]
-
-    def _owe(self, number: int, frame: FrameType | None) -> None:
-        """Hold back the program's handler of SIGCHLD, which may reap whoever has ended, the command too."""
-        self._owes_sigchld = True
-
-    def _guarded(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-        def handle(number: int, frame: FrameType | None) -> None:
-            try:
-                handler(number, frame)
-            except BaseException as error:
-                self._interruption = error
-
-        return handle
-
-    def __exit__(self, *error: object) -> None:
-        self._put_back()
-        if self._owes_sigchld:
-            signal.raise_signal(signal.SIGCHLD)
-
-    def _put_back(self) -> None:
-        """Put back every handler, also if one that is back already raises meanwhile."""
-        try:
-            for number, handler in list(self._before.items()):
-                signal.signal(number, handler)
-                self._before.pop(number, None)
-        finally:
-            if self._before:
-                self._put_back()
-
-    def raise_interruption(self) -> None:
-        """Raise what a handler of the program raised last."""
-        if self._interruption is not None:
-            raise self._interruption
-
-    def begin(self, child: int) -> None:
-        """Hand on what came before there was a command, and from now on what comes."""
-        self._child = child
-        for number in self._early:
-            self._take(number, None)
-
-    def end(self) -> None:
-        """From now on hand on to its descendants only."""
-        self._ended = True
-
-    def send(self, number: int) -> None:
-        """Signal the command, which has not been reaped, so that the pid is its own."""
-        assert self._child is not None
-        self._deliver(self._send, self._child, number)
-
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        if number in self._ignored or number in self._from_terminal:
-            return
-        if self._child is None:
-            self._early.append(number)
-        elif not self._ended:
-            self.send(number)
-        else:
-            for pid in self._family.pids():
-                self._deliver(os.kill, pid, number)
-
-    def _deliver(self, send: Callable[[int, int], None], pid: int, number: int) -> None:
-        try:
-            send(pid, number)
-            if number in RESUMING:
-                send(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
-        except OSError as error:
-            if number not in self._undelivered:
-                self._undelivered.add(number)
-                logging.getLogger("pylock").warning("%s", undelivered(name_of(number), pid, error))
-
-
-class _Family:
-    """The orphans of our command that this process has adopted, among its other children."""
-
-    def __init__(self, cookie: str) -> None:
-        self._variable = f"{_COOKIE}={cookie}".encode()
-        self._others = frozenset(children() or ())
-        """Children from before the start."""
-
-    def pids(self) -> list[int]:
-        """Who they are, as far as they tell; of zombies it is not known."""
-        return [pid for pid in children() or () if self._bears_cookie(pid)]
-
-    def await_end(self) -> None:
-        """Reap all of them, and wait for those that come.
-
-        Those that hide their variables are waited for as well, if they were not there before, but reaped by whoever
-        has started them. Looked at twice, as one may be missing while another thread reaps.
-        """
-        while left := self._left() or self._left():
-            is_ours = self._bears_cookie(left[0])
-            try:
-                os.waitid(os.P_PID, left[0], os.WEXITED | (0 if is_ours else os.WNOWAIT))
-            except ChildProcessError:  # somebody else in this program has waited for it
-                pass
-
-    def _left(self) -> list[int]:
-        return [pid for pid in children() or () if pid not in self._others and self._bears_cookie(pid) is not False]
-
-    def _bears_cookie(self, pid: int) -> bool | None:
-        """None if it does not tell."""
-        environment = environment_of(pid)
-        return None if environment is None else self._variable in environment.split(b"\0")

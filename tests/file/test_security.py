@@ -224,7 +224,7 @@ def test_another_users_file_in_a_sticky_directory_is_found_on_a_server_too(remot
 
 ELSEWHERE = {
     "_process": "/proc", "_run/descendants": "/proc", "_run/embedded": "/proc", "_run/terminal": "/dev/tty",
-    "_run/supervisor": "the program to run", "_cli/runner": "/dev/null and /proc",
+    "_run/supervisor": "the program to run", "_cli/runner": "/proc", "_cli/taking": "/dev/null",
     "_cli/check/sweepers": "the settings of systemd-tmpfiles", "_cli/completion": "the scripts of the package",
 }  # fmt: skip
 """Rooms that have to do with paths outside lock directories alone."""

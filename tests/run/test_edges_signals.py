@@ -19,7 +19,7 @@ from command import pylock as command
 from contender import Contender, waiting
 
 import pylock
-from pylock._cli.runner import Struck, wait
+from pylock._cli.taking import Struck, wait
 from pylock._run.supervisor import FORWARDED, Supervisor, raw
 
 WAITS = "echo ready; read line; exit 7"

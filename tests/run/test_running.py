@@ -269,13 +269,13 @@ with number as hold: print(hold.given)
 def test_handlers_are_put_back_though_one_of_them_raises_meanwhile(methods: str, events: str) -> None:
     program = f"""
 import signal, sys, pylock
-from pylock._run import embedded
+from pylock._run import relay
 def handler(number, frame): raise KeyboardInterrupt
 numbers = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT]
 for number in numbers: signal.signal(number, handler)
 def state(): return [signal.getsignal(number) for number in signal.valid_signals()]
 before, place, struck = state(), 0, True
-codes = [getattr(embedded._Relay, name).__code__ for name in "{methods}".split()]
+codes = [getattr(relay.Relay, name).__code__ for name in "{methods}".split()]
 def profile(frame, event, argument):
     global left, struck
     if event in "{events}".split() and frame.f_code in codes:
