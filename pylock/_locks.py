@@ -118,7 +118,7 @@ class Asking(_OfHolds[AnyHold_co]):
 
     @property
     def parts(self) -> tuple[Lock[Any], ...]:
-        """The single locks, in the order in which they are taken. For pylock's own rooms, as are the next two."""
+        """The single locks, in the order in which they are taken. For pylock's own rooms, as are the next three."""
         raise NotImplementedError
 
     def new_claim(self) -> Any:

@@ -18,7 +18,7 @@ Source of the matrix: VSI OpenVMS System Services Reference Manual, $ENQ, "Compa
 
 from __future__ import annotations
 
-from ._file.bytemap import EXCLUSIVE_LANE, ROOM, SEATS, SHARING_LANE, UNIT_COUNT, UNITS
+from ._file.bytemap import EXCLUSIVE_LANE, ROOM, SEATS, SHARING_LANE, UNITS, UNITS_END
 from ._file.byterange import read_lock, write_lock
 
 
@@ -49,14 +49,12 @@ class ModeRule:
         return by_code, (self.code,)
 
 
-_END_OF_UNITS = UNITS + UNIT_COUNT
-
 NULL = ModeRule("NL", "null", "NL CR CW PR PW EX /CR /CW /PR /PW /EX", None)
 CONCURRENT_READ = ModeRule("CR", "concurrent_read", "NL CR CW PR PW /CR /CW /PR /PW", read_lock(ROOM, UNITS))
-CONCURRENT_WRITE = ModeRule("CW", "concurrent_write", "NL CR CW /CR /CW", read_lock(UNITS, _END_OF_UNITS))
+CONCURRENT_WRITE = ModeRule("CW", "concurrent_write", "NL CR CW /CR /CW", read_lock(UNITS, UNITS_END))
 SHARED = ModeRule("PR", "shared", "NL CR PR /CR /PR", None)
-PROTECTED_WRITE = ModeRule("PW", "protected_write", "NL CR /CR", write_lock(UNITS, _END_OF_UNITS), EXCLUSIVE_LANE)
-EXCLUSIVE = ModeRule("EX", "exclusive", "NL", write_lock(ROOM, _END_OF_UNITS), EXCLUSIVE_LANE)
+PROTECTED_WRITE = ModeRule("PW", "protected_write", "NL CR /CR", write_lock(UNITS, UNITS_END), EXCLUSIVE_LANE)
+EXCLUSIVE = ModeRule("EX", "exclusive", "NL", write_lock(ROOM, UNITS_END), EXCLUSIVE_LANE)
 
 ANY_HOLDER = write_lock(ROOM, SEATS)
 """What is locked if anybody holds the lock in any mode but null, or something below it."""

@@ -14,7 +14,7 @@ from typing import Any
 from . import _process as process
 from ._enums import Mode
 from ._errors import BadLockFile, harmless
-from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
+from ._file.bytemap import ROOM, SEAT_COUNT, UNIT_COUNT, UNITS, UNITS_END
 from ._file.byterange import ANYBODY, find, find_all, is_free, write_lock
 from ._file.closing import closing_fields, settings_fields
 from ._file.directories import Directory, resolve
@@ -113,7 +113,7 @@ class Contender:
     @property
     def code(self) -> str:
         """The code of its mode, as `modes.ModeRule.compatible` has it."""
-        return f"{'/' if self.below else ''}{Mode(self.mode).code}"
+        return f"{'/' if self.below else ''}{self.mode.code}"
 
     def __str__(self) -> str:
         if self.pid is None:
@@ -178,7 +178,7 @@ def take_census(fd: int, slots_start: int) -> tuple[tuple[Holder, ...], tuple[Wa
 
 
 def _sole_and_unit_holders(fd: int, records: _Records) -> Iterator[Holder]:
-    room, units = write_lock(ROOM, UNITS), (UNITS, UNITS + UNIT_COUNT)
+    room, units = write_lock(ROOM, UNITS), (UNITS, UNITS_END)
     whole = find(fd, write_lock(*units))
     if whole is not None and whole[1] - whole[0] >= UNIT_COUNT:
         if whole[2]:

@@ -148,7 +148,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/attempt.py",
-        "if limit == UNIT_COUNT or is_free(fd, write_lock(UNITS + limit, _END)):",
+        "if limit == UNIT_COUNT or is_free(fd, write_lock(UNITS + limit, UNITS_END)):",
         "if True:",
         "acquiring/test_capacity.py::test_lowering_touches_no_holder_and_admits_none_until_the_count_allows",
     ),
@@ -346,7 +346,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/conversion.py",
-        "let_go(fd, unlock(UNITS + 1, _END_OF_UNITS))",
+        "let_go(fd, unlock(UNITS + 1, UNITS_END))",
         "pass",
         "acquiring/test_convert.py::test_units_are_counted_after_a_downgrade",
     ),

@@ -13,7 +13,7 @@ import os
 from os import pwrite
 
 from .._errors import DefinitionMismatch
-from .._file.bytemap import END, PENDING, ROOM, SEATS, UNIT_COUNT, UNITS
+from .._file.bytemap import END, PENDING, ROOM, SEATS, UNIT_COUNT, UNITS, UNITS_END
 from .._file.byterange import find, find_all, is_free, let_go, try_lock, unlock, write_lock
 from .._file.layout import LEAST_TOKEN, MOST_TOKEN, NO_ROOM, UNLIMITED, now, seat_slot, unit_slot
 from .._file.lockfile import leave_gate, refresh, take_gate
@@ -31,8 +31,7 @@ PATIENCE = 0.001
 """Seconds that the next in turn lets newcomers pass before it makes them queue up behind it."""
 
 LET_GO = unlock(ROOM, SEATS)
-_END = UNITS + UNIT_COUNT
-_LET_GO_UNITS = unlock(UNITS, _END)
+_LET_GO_UNITS = unlock(UNITS, UNITS_END)
 _TRIES = 4
 """Others may take the gaps we saw; and NFSv3 never shows the read locks that another host has in them."""
 
@@ -96,7 +95,7 @@ def put_record(fd: int, request: Request, record: bytes, offset: int) -> None:
 
 
 def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant | None:
-    """As `attempt_range`, but take as many units as the request weighs, and touch no other bytes."""
+    """As `attempt_range`, but take as many units as the request weighs; and for a moment the gate, if in pieces."""
     if request.weight > 1 and seat is None:
         _refuse_weightless(fd, request)
     while True:
@@ -164,7 +163,7 @@ def has_room(fd: int, request: Request) -> bool:
     limit, places = request.terms.limit, request.terms.definition.places
     if limit == UNIT_COUNT:
         return may_have_room(fd, limit)
-    held = [(start - UNITS, stop - UNITS) for start, stop, _ in find_all(fd, UNITS, _END)]
+    held = [(start - UNITS, stop - UNITS) for start, stop, _ in find_all(fd, UNITS, UNITS_END)]
     if places:
         taken = sum(any(start <= unit < stop for start, stop in held) for _, unit in places)
     else:
@@ -221,9 +220,9 @@ def _size(pieces: list[tuple[int, int]]) -> int:
 
 def fits(fd: int, weight: int, limit: int) -> bool:
     """Whether all units held by others, and these, are within the limit: it may have been lowered under them."""
-    if limit == UNIT_COUNT or is_free(fd, write_lock(UNITS + limit, _END)):
+    if limit == UNIT_COUNT or is_free(fd, write_lock(UNITS + limit, UNITS_END)):
         return True
-    return weight + sum(stop - start for start, stop, _ in find_all(fd, UNITS, _END)) <= limit
+    return weight + sum(stop - start for start, stop, _ in find_all(fd, UNITS, UNITS_END)) <= limit
 
 
 class _Plain(Kind):

@@ -100,7 +100,7 @@ class Claim(Insider):
             try:
                 self.fd, self.fresh_until, quiet_ago = borrow(request.path, request.directory, request.heat)
                 fd = self.fd
-                # Who began to wait since nobody did has not lost its patience yet.
+                # Where nobody waited a moment ago, whoever waits by now still lets newcomers pass.
                 quiet = quiet_ago < PATIENCE and not request.terms.fair
                 if request.renews:
                     begin_use(fd, request)

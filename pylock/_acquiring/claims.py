@@ -45,7 +45,7 @@ class Claims:
         return max(claim.waited for claim in self.claims)
 
     def take(self) -> bool:
-        """Take nothing yet: where several are to be had there are steps in any case."""
+        """Return False: several locks are taken by `steps` alone."""
         return False
 
     def steps(

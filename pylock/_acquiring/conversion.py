@@ -20,7 +20,7 @@ from time import monotonic
 
 from .._deadlock.blocks import blocks_around, refuse_deadlock
 from .._errors import Deadlock, LockError, LockLost, LockTimeout, harmless
-from .._file.bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS
+from .._file.bytemap import LAST_PRIORITY, ROOM, SEAT_COUNT, UNIT_COUNT, UNITS, UNITS_END
 from .._file.byterange import is_free, let_go, try_lock, unlock
 from .._file.descriptors import close, drop, noted
 from .._file.header import Gone, parse_line
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from .._request import Attempt, Grant, Pieces
     from .claim import Claim
 
-_END_OF_UNITS = UNITS + UNIT_COUNT
-_LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, _END_OF_UNITS), unlock(ROOM, UNITS)
+_LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, UNITS_END), unlock(ROOM, UNITS)
 _LEFT_OVER = {"CR": _LEAVE_UNITS, "CW": _LEAVE_ROOM, "PW": _LEAVE_ROOM}
 """What a holder lets go of once it has the bytes of a mode that takes only some."""
 
@@ -251,7 +250,7 @@ class _Conversion(Kind):
         else:
             pieces = ((0, 1),) if try_lock(fd, piece_lock(0, 1)) else None
             if pieces is not None:
-                let_go(fd, unlock(UNITS + 1, _END_OF_UNITS))
+                let_go(fd, unlock(UNITS + 1, UNITS_END))
         if pieces is not None:
             let_go(fd, _LEAVE_ROOM)
         return pieces

@@ -2,7 +2,7 @@
 
 The file says until when the lock exists unused, and for how long: each release of a request that renews begins that
 time anew, the longest that a use asked for since the lock began to exist. What is over is forgotten by the next use.
-With an idle lifespan of 0 the file is removed.
+With an idle lifespan of 0 the file is removed. The turns of a rotating pool are counted beside, as they end with it.
 """
 
 from __future__ import annotations

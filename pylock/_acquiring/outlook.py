@@ -10,7 +10,7 @@ import os
 from time import monotonic
 
 from .. import _process as process
-from .._file.bytemap import UNIT_COUNT, UNITS
+from .._file.bytemap import UNIT_COUNT, UNITS, UNITS_END
 from .._file.byterange import find, find_all, is_free, write_lock
 from .._file.layout import SLOT_SIZE, process_in, seat_slot, unit_slot, where_text
 from .._modes import ANY_HOLDER
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._queue.tickets import Ticket
     from .._request import Request
 
-_ALL_UNITS = write_lock(UNITS, UNITS + UNIT_COUNT)
+_ALL_UNITS = write_lock(UNITS, UNITS_END)
 _MOST_WATCHED = 8
 """Holders whose ends are listened to, as each takes a descriptor of the program's; of more, none."""
 _LATELY = 1.0
@@ -75,7 +75,7 @@ class Outlook:
         elif _is_whole(held):
             records = [self._record(0)]
         else:
-            units = [unit for unit, _, _ in find_all(self._fd, UNITS, UNITS + UNIT_COUNT) if unit >= UNITS]
+            units = [unit for unit, _, _ in find_all(self._fd, UNITS, UNITS_END) if unit >= UNITS]
             slots = [unit_slot(unit - UNITS) for unit in units]
             records = [self._record(slot) for slot in slots] if len(slots) <= _MOST_WATCHED else []
         return [self._writer(record) for record in records] if 0 < len(records) <= _MOST_WATCHED else [None]
@@ -91,7 +91,7 @@ class Outlook:
     def records_of_holders(self) -> frozenset[bytes]:
         """The records of all who hold the lock: each grant has one that is like no other."""
         slots = self._seat_slots()
-        for held in find_all(self._fd, UNITS, UNITS + UNIT_COUNT):
+        for held in find_all(self._fd, UNITS, UNITS_END):
             if not _is_whole(held):
                 slots.add(unit_slot(held[0] - UNITS))
             elif held[2]:

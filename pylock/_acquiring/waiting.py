@@ -76,7 +76,7 @@ def wait(
 
 
 def take_place(fd: int, request: Request, seat: int) -> Ticket:
-    """Stand in the queue: at its end, save by a higher priority.
+    """Join the queue: behind all of the same priority.
 
     Who stands directly behind is rung, so that it hears this waiter from now on, and not whom it heard before.
     """

@@ -68,7 +68,7 @@ class Command:
         self.run = run
         self.options = options
         self.exit_codes = exit_codes
-        """Beyond those that all have."""
+        """All that it may end with."""
         self.takes = takes
 
     @property

@@ -101,7 +101,7 @@ def is_at_with(frame: FrameType, instruction: int) -> bool:
 
 
 def note_taken(claim: Insider) -> None:
-    """Note that the caller outside pylock is about to wait for more, so that it will not let go of this before."""
+    """Note that the caller cannot let go of this claim, as it is about to wait for more."""
     claim.entered_by = (_outside(),), -1, get_ident(), current_task()
     inside[claim.fd] = ref(claim)
 

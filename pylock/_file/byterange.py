@@ -51,6 +51,11 @@ def write_lock(start: int, stop: int) -> bytes:
     return _flock(F_WRLCK, start, stop - start)
 
 
+def byte_lock(place: int) -> bytes:
+    """As `write_lock`, of one byte."""
+    return _flock(F_WRLCK, place, 1)
+
+
 def read_lock(start: int, stop: int) -> bytes:
     return _flock(F_RDLCK, start, stop - start)
 

@@ -157,7 +157,7 @@ class Directory:
 
 
 def _identity_of(status: os.stat_result) -> tuple[int, ...]:
-    """By which another directory, one mounted over it, and another mode are told."""
+    """What changes if the directory is replaced, mounted over, or given another mode or owner."""
     return status.st_dev, status.st_ino, status.st_mode, status.st_uid
 
 

@@ -9,7 +9,7 @@ from time import sleep
 
 from .._errors import explained
 from .bytemap import END, GATE
-from .byterange import find, let_go, read_lock, try_lock, unlock, write_lock
+from .byterange import byte_lock, find, let_go, read_lock, try_lock, unlock, write_lock
 from .descriptors import close, drop, give_mode, open_noted
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-_TAKE_GATE, _LEAVE_GATE = write_lock(GATE, GATE + 1), unlock(GATE, GATE + 1)
+_TAKE_GATE, _LEAVE_GATE = byte_lock(GATE), unlock(GATE, GATE + 1)
 _SHARE_GATE = read_lock(GATE, GATE + 1)
 EVERYTHING = write_lock(0, END)
 """What the remover of a file locks."""

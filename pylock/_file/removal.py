@@ -12,7 +12,7 @@ from stat import S_ISFIFO
 
 from .._errors import BadLockFile
 from .bytemap import SEAT_COUNT, SEATS
-from .byterange import is_free, try_lock, write_lock
+from .byterange import byte_lock, is_free, try_lock
 from .descriptors import drop, open_noted
 from .header import REMOVED, Gone, is_blank, read_head, read_header
 from .layout import SEQUENCE, SUFFIX, TIMESTAMP
@@ -68,16 +68,11 @@ def clean(directory: Directory, dry_run: bool = False) -> Iterator[str]:
     for name in names:
         if name.endswith(SUFFIX) and not directory.remote:
             path = os.path.join(directory.path, name)
-            if _would_remove(path) if dry_run else _remove(path):
+            if _would_remove(path) if dry_run else remove_if_idle(path):
                 yield name
 
 
-def remove_if_idle(path: str) -> None:
-    """Remove the lock file unless somebody uses it, or would miss what it says."""
-    _remove(path)
-
-
-def _remove(path: str) -> bool:
+def remove_if_idle(path: str) -> bool:
     """Remove the lock file if nobody holds it, waits for it or would miss it; tell whether it was removed."""
     try:
         fd = open_noted(path, _OPEN)
@@ -142,7 +137,7 @@ def _remove_bell(directory: str, lock_name: str, seat: str, dry_run: bool) -> bo
             return False
         try:
             fd = open_noted(os.path.join(directory, lock_name), _OPEN)
-            if not try_lock(fd, write_lock(byte, byte + 1)):
+            if not try_lock(fd, byte_lock(byte)):
                 return False
         except FileNotFoundError:
             pass  # no lock file, so nobody sits there

@@ -15,7 +15,7 @@ from .._acquiring.claim import Claim
 from .._enums import Mode
 from .._errors import harmless
 from .._file.bytemap import INTENT_ROOMS, INTENTS, SEAT_COUNT
-from .._file.byterange import is_free, let_go, read_lock, try_lock, write_lock
+from .._file.byterange import byte_lock, is_free, let_go, read_lock, try_lock
 from .._file.layout import PATH
 from .._holds import Hold
 from .._locks import Lock, checked_timeout
@@ -227,14 +227,14 @@ class _IntentKind(Kind):
         return self._attempt
 
     def lets(self, fd: int, request: Request, seat: int) -> bool:
-        return is_free(fd, write_lock(self._room + seat, self._room + seat + 1))
+        return is_free(fd, byte_lock(self._room + seat))
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         mine = take_seat(fd) if seat is None else seat
         if mine is None:
             return None
         byte = self._room + mine
-        grant = attempt_range(fd, request, mine) if try_lock(fd, write_lock(byte, byte + 1)) else None
+        grant = attempt_range(fd, request, mine) if try_lock(fd, byte_lock(byte)) else None
         if grant is None:
             let_go(fd, LET_GO)
             if seat is None:  # that of a waiter stays

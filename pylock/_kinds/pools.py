@@ -12,7 +12,7 @@ from .._acquiring.agreement import learn, read_terms
 from .._acquiring.attempt import LET_GO, last_token, piece_lock, put_record
 from .._acquiring.existence import count_turn, turn
 from .._errors import DefinitionMismatch, harmless
-from .._file.bytemap import UNIT_COUNT, UNITS
+from .._file.bytemap import UNIT_COUNT, UNITS, UNITS_END
 from .._file.byterange import find_all, let_go, try_lock
 from .._file.header import Definition, Places
 from .._file.layout import ELEMENTS_SIZE, POOL, now, quote, unit_slot
@@ -215,5 +215,5 @@ def _fits(fd: int, weight: int, terms: Terms) -> bool:
     places = terms.definition.places
     if terms.limit == len(places):
         return True
-    held = list(find_all(fd, UNITS, UNITS + UNIT_COUNT))
+    held = list(find_all(fd, UNITS, UNITS_END))
     return weight + sum(start <= UNITS + unit < stop for _, unit in places for start, stop, _ in held) <= terms.limit

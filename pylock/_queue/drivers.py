@@ -1,4 +1,4 @@
-"""The ways to wait: blocking a thread, or on the event loop of asyncio or trio. No other module knows the difference.
+"""The ways to wait: blocking a thread, or on the event loop of asyncio or trio. No other module sleeps for a lock.
 
 What waits is written once, as a generator that yields ``(descriptor, seconds)``: watch the descriptor (-1: none), or
 each of several, until one is readable, at most that long, and send back whether one became so.

@@ -27,11 +27,11 @@ from .._file.bytemap import (
     SEAT_COUNT,
     SEATS,
     SHARING_LANE,
-    UNIT_COUNT,
     UNITS,
+    UNITS_END,
     YIELDING,
 )
-from .._file.byterange import find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
+from .._file.byterange import byte_lock, find, find_all, find_lowest, is_free, let_go, try_lock, unlock, write_lock
 from .._modes import ANY_HOLDER, ModeRule
 
 TYPE_CHECKING = False
@@ -44,9 +44,9 @@ _LANE_STOPS = (LANE_BASES[1], END)
 
 _MOST = END - LANE_BASES[1]
 """Above every ticket."""
-_ANY_UNIT_HOLDER = write_lock(UNITS, UNITS + UNIT_COUNT)
+_ANY_UNIT_HOLDER = write_lock(UNITS, UNITS_END)
 _ANY_PENDING = write_lock(PENDING, PENDING + 2)
-_LANE_PENDING = tuple(write_lock(PENDING + lane, PENDING + lane + 1) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
+_LANE_PENDING = tuple(byte_lock(PENDING + lane) for lane in (EXCLUSIVE_LANE, SHARING_LANE))
 _LANE_QUEUES = tuple(
     write_lock(base + (1 << CLASS_SHIFT), stop) for base, stop in zip(LANE_BASES, _LANE_STOPS, strict=True)
 )
@@ -130,7 +130,7 @@ class Ticket:
     def step_in(self) -> None:
         """Take the place again, which nobody else can have taken: the seat is part of its number."""
         place = LANE_BASES[self.lane] + self.number
-        try_lock(self.fd, write_lock(place, place + 1))
+        try_lock(self.fd, byte_lock(place))
 
 
 def _lane_start(lane: int) -> int:
@@ -143,7 +143,7 @@ def _take_number(fd: int, lane: int, priority_class: int, seat: int) -> int:
     while True:
         arrival = _after_all(fd, priority_class, arrival)
         number = priority_class << CLASS_SHIFT | arrival << ARRIVAL_SHIFT | seat
-        if try_lock(fd, write_lock(LANE_BASES[lane] + number, LANE_BASES[lane] + number + 1)):
+        if try_lock(fd, byte_lock(LANE_BASES[lane] + number)):
             return number
 
 
@@ -203,7 +203,7 @@ def take_seat(fd: int) -> int | None:
     span = 1
     for _ in range(30):
         seat = int.from_bytes(os.urandom(2)) % span
-        if try_lock(fd, write_lock(SEATS + seat, SEATS + seat + 1)):
+        if try_lock(fd, byte_lock(SEATS + seat)):
             return seat
         span = min(span * 4, SEAT_COUNT)
     return None
@@ -221,7 +221,7 @@ def leave_queue(fd: int, keep_seat: bool) -> None:
 
 
 def _yielding(seat: int) -> bytes:
-    return write_lock(YIELDING + seat, YIELDING + seat + 1)
+    return byte_lock(YIELDING + seat)
 
 
 def is_yielding(fd: int, seat: int) -> bool:
