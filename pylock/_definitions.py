@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 from . import _process as process
 from ._acquiring.attempt import PLAIN
-from ._acquiring.waiting import ring_next
+from ._acquiring.place import ring_next
 from ._errors import DefinitionMismatch, LockError, explained
 from ._file.byterange import ANYBODY, is_free, let_go
 from ._file.closing import note_closing, note_settings, settings_fields

@@ -20,7 +20,7 @@ from .agreement import learn
 from .attempt import ANY_WAITER, PATIENCE
 from .events import listeners, tell_released
 from .existence import begin_use, end_use, exists, outlive
-from .waiting import ring_next
+from .place import ring_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

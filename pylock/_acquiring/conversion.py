@@ -34,9 +34,10 @@ from .agreement import learn
 from .attempt import ANY_WAITER, LET_GO, PLAIN, attempt_units, last_token, piece_lock, put_record, take_units
 from .claim import being_converted, explain
 from .events import listeners, tell
+from .place import ring_next
 from .refusals import refusal
 from .steps import watch_for
-from .waiting import ring_next, wait
+from .waiting import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

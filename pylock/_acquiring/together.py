@@ -24,33 +24,20 @@ from time import monotonic
 
 from .. import _process as process
 from .._deadlock.blocks import blocks_around, leave_block, note_taken, refuse_deadlock
-from .._errors import LockError, NotHeld
+from .._errors import LockError
 from .._file.byterange import let_go
 from .._file.header import Gone
-from .._file.layout import now, seat_slot
 from .._file.lockfile import is_at
 from .._file.removal import finish_removal
 from .._modes import NULL
 from .._queue.bells import Bell
 from .._queue.sources import ENDED, OTHER_RUNG, Sources
-from .._queue.tickets import LEAVE_SEATS, take_seat
+from .._queue.tickets import LEAVE_SEATS
 from .agreement import learn, learn_anew
-from .attempt import LET_GO, might_be_had, put_record
-from .outlook import Outlook
+from .attempt import LET_GO, might_be_had
+from .place import SEAT_PAUSE, Place, free_seat, refuse_child, ring_after, ring_next
 from .steps import LONG, Doubt, until_opened, watch_for
-from .waiting import (
-    GRACE,
-    SAFETY,
-    SAFETY_BEHIND,
-    SOON,
-    WATCHED,
-    leave,
-    leave_record,
-    note_of,
-    ring_after,
-    ring_next,
-    take_place,
-)
+from .waiting import GRACE, SAFETY, SAFETY_BEHIND, SOON, WATCHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +46,6 @@ if TYPE_CHECKING:
     from .._deadlock.cycles import Watch
     from .._queue.drivers import Steps
     from .._queue.sources import Process
-    from .._queue.tickets import Ticket
     from .._request import Request
     from .claim import Claim
 
@@ -67,7 +53,6 @@ ROUNDS = 3
 """How often all locks may have changed hands before others have to wait for who waits for several."""
 MOST_HEARD = 16
 """Ends and bells that are listened to, as each takes a descriptor of the program's; of more, none."""
-_SEAT_PAUSE = 0.005
 
 
 def steps_to_grants(claims: tuple[Claim, ...], timeout: float | None, waits_as_task: bool) -> Steps[Claim | None]:
@@ -95,7 +80,7 @@ def steps_to_grants(claims: tuple[Claim, ...], timeout: float | None, waits_as_t
                     doubt.looks_wrong()
             if deadline is not None and monotonic() >= deadline:
                 return claims[0]
-            yield -1, _SEAT_PAUSE
+            yield -1, SEAT_PAUSE
         except OSError as error:  # removed on another host
             if error.errno != ESTALE:
                 raise
@@ -150,19 +135,17 @@ def _wait(
     try:
         for claim, passes in zip(claims, nested, strict=True):
             learn(claim.fd, claim.request)
-            while (seat := take_seat(claim.fd)) is None:  # somebody removes the file
-                if deadline is not None and monotonic() >= deadline:
-                    return claim
-                yield -1, _SEAT_PAUSE
-            part = _Part(claim, seat, passes, waits_as_task)
+            seat = yield from free_seat(claim.fd, deadline)
+            if seat is None:
+                return claim
+            part = _Part(claim, Place(claim.fd, claim.request, seat, passes), waits_as_task)
             parts.append(part)
-            bells.append(part.bell)
+            bells.append(part.place.bell)
             part.queue_up()
         lacking = yield from _Waiter(parts, sources, deadline).turns()
         return lacking
     finally:
-        if not mark[0]:
-            raise NotHeld(f'this process was forked off while its parent waited for "{claims[0].request.name}"')
+        refuse_child(mark, claims[0].request)
         try:
             sources.close()
         finally:
@@ -182,23 +165,17 @@ def _leave_all(parts: list[_Part], granted: bool) -> None:
 class _Part:
     """One of the locks, and its waiter's place there."""
 
-    __slots__ = ("_at_start", "_nested", "_passes", "_waits_as_task", "bell", "claim", "fd", "outlook", "request",
-                 "rung", "seat", "ticket", "watch")  # fmt: skip
+    __slots__ = ("_at_start", "_passes", "_waits_as_task", "claim", "place", "request", "rung", "watch")
 
-    ticket: Ticket
-    outlook: Outlook
     watch: Watch | None
 
-    def __init__(self, claim: Claim, seat: int, nested: bool, waits_as_task: bool) -> None:
+    def __init__(self, claim: Claim, place: Place, waits_as_task: bool) -> None:
         self.claim = claim
-        self.fd = claim.fd
+        self.place = place
         self.request = claim.request
-        self.seat = seat
-        self._nested = nested
         self._passes = False
         """Whether those before it are stuck, and are passed."""
         self._waits_as_task = waits_as_task
-        self.bell = Bell(claim.request.path, seat)
         self.rung = False
         self._at_start: frozenset[bytes] = frozenset()
         """The records of those who held it when the round began; empty once they have all let go."""
@@ -208,39 +185,32 @@ class _Part:
         return not self.request.terms.limit and self.request.mode is not NULL
 
     def queue_up(self) -> None:
-        self.bell.hang(self.request.directory.file_mode)
-        self.sign()
-        self.ticket = take_place(self.fd, self.request, self.seat)
-        self.outlook = Outlook(self.fd, self.request, self.ticket, self._nested)
+        self.watch = watch_for(self.request, self._waits_as_task)
+        self.place.take(self.watch)
 
     def sign(self) -> None:
-        """Write the record of a waiter, with what it holds by now."""
+        """Write the record of a waiter anew, with what it holds by now."""
         self.watch = watch_for(self.request, self._waits_as_task)
-        record = self.request.record(now(), None, note_of(self.request, self._nested, self.watch))
-        put_record(self.fd, self.request, record, self.request.slot_offset(seat_slot(self.seat)))
+        self.place.sign(self.watch)
 
     def learn(self) -> None:
-        learn_anew(self.fd, self.request)
+        learn_anew(self.place.fd, self.request)
         self.request.check_attainable()
-
-    def is_first(self) -> bool:
-        """Whether nobody stands before it who does not let it pass."""
-        return self._nested or self.ticket.is_first(self.request.terms.fair)
 
     def is_to_be_had(self) -> bool:
         """Whether it looks as if it could be taken now."""
-        return (self._passes or self.is_first()) and might_be_had(self.fd, self.request, self.seat)
+        return (self._passes or self.place.is_first()) and might_be_had(self.place.fd, self.request, self.place.seat)
 
     def wake(self, ready: bool, happened: int) -> None:
         """Take note of what happened during a sleep."""
-        self.rung = self.bell.silence()
+        self.rung = self.place.bell.silence()
         if happened & (OTHER_RUNG | ENDED):
-            self.outlook.observe()
-        waits_in_vain = not ready and self.claim.grant is None and not self.is_first()
-        self._passes = waits_in_vain and self.outlook.sees_stuck_queue()
+            self.place.outlook.observe()
+        waits_in_vain = not ready and self.claim.grant is None and not self.place.is_first()
+        self._passes = waits_in_vain and self.place.outlook.sees_stuck_queue()
 
     def take(self) -> bool:
-        self.claim.grant = self.request.attempt(self.fd, self.request, self.seat)
+        self.claim.grant = self.request.attempt(self.place.fd, self.request, self.place.seat)
         return self.claim.grant is not None
 
     def undo(self) -> None:
@@ -251,35 +221,35 @@ class _Part:
     def stand(self, claims_place: bool) -> None:
         """Claim the place in the queue or yield it; who was kept waiting by us and is not any more is rung."""
         if claims_place:
-            self.ticket.claim_place()
-            self.ticket.insist()
-        elif not self.ticket.yields:
-            self.ticket.yield_place()
+            self.place.ticket.claim_place()
+            self.place.ticket.insist()
+        elif not self.place.ticket.yields:
+            self.place.ticket.yield_place()
             self.rung = True
 
     def pass_baton(self) -> None:
         if self.rung:
             self.rung = False
-            ring_after(self.fd, self.request, self.ticket.number)
+            ring_after(self.place.fd, self.request, self.place.ticket.number)
 
     def begin_round(self) -> None:
-        self._at_start = self.outlook.records_of_holders()
+        self._at_start = self.place.outlook.records_of_holders()
 
     def has_moved(self) -> bool:
         """Whether all who held the lock when the round began have let go; a closed one does not move."""
-        if self._at_start and self._at_start.isdisjoint(self.outlook.records_of_holders()):
+        if self._at_start and self._at_start.isdisjoint(self.place.outlook.records_of_holders()):
             self._at_start = frozenset()
         return not self._at_start and not self.is_closed
 
     def leave(self, granted: bool) -> None:
         """As who waits for one lock leaves its queue."""
-        self.bell.take_down()
-        leave_record(self.fd, self.request, self.seat, granted)
-        if not granted:
-            if self.claim.grant is not None:
-                undo(self.claim)
-            leave_block(self.claim)
-        leave(self.fd, self.request, granted)
+        try:
+            if not granted:
+                if self.claim.grant is not None:
+                    undo(self.claim)
+                leave_block(self.claim)
+        finally:
+            self.place.leave(granted)
 
 
 class _Waiter:
@@ -354,9 +324,9 @@ class _Waiter:
             if part.claim.grant is None:
                 if not (part.is_to_be_had() and part.take()):
                     return [part]
-                part.ticket.step_out()
+                part.place.ticket.step_out()
                 note_taken(part.claim)  # who waits for the rest cannot let go of this
-                ring_next(part.fd, part.request, part.request.mode)
+                ring_next(part.place.fd, part.request, part.request.mode)
                 for other in self._parts:
                     if other.claim.grant is None:
                         other.sign()
@@ -371,8 +341,8 @@ class _Waiter:
             if part.claim.grant is not None:
                 leave_block(part.claim)
                 undo(part.claim)
-                part.ticket.step_in()
-                part.ticket.yield_place()
+                part.place.ticket.step_in()
+                part.place.ticket.yield_place()
                 part.rung = True
         for part in self._parts:
             part.sign()
@@ -400,23 +370,23 @@ class _Waiter:
             seconds = min(seconds, left)
         for part in self._parts:
             if part.watch is not None and part.claim.grant is None:
-                seconds = min(seconds, part.watch.look(part.request, part.fd, part.seat))
+                seconds = min(seconds, part.watch.look(part.request, part.place.fd, part.place.seat))
         return seconds
 
     def _pause_of(self, lacking: list[_Part], happened: int) -> float:
         """As who waits for one of them alone; but who yields has others to count as they pass, each second."""
         if (soon := next(self._soon, None)) is not None:
             return soon
-        first = [part.is_first() for part in lacking]
+        first = [part.place.is_first() for part in lacking]
         if happened & OTHER_RUNG or (
-            not all(first) and (happened & ENDED or any(part.outlook.was_free for part in lacking))
+            not all(first) and (happened & ENDED or any(part.place.outlook.was_free for part in lacking))
         ):
             return GRACE
         if self._listens(lacking, first):
             return WATCHED
         if len(lacking) == 1 and first[0]:
             return SAFETY
-        return next(self._behind, SAFETY_BEHIND[-1]) + lacking[0].seat % 16 * 0.01
+        return next(self._behind, SAFETY_BEHIND[-1]) + lacking[0].place.seat % 16 * 0.01
 
     def _listens(self, lacking: list[_Part], first: list[bool]) -> bool:
         """Listen to what keeps it out of each; False if that cannot be, or each question is one for a file server."""
@@ -425,7 +395,7 @@ class _Waiter:
         for part, is_first in zip(lacking, first, strict=True):
             if part.request.directory.remote or len(processes) + len(bells) > MOST_HEARD:
                 return False
-            more = part.outlook.whom_to_hear(is_first)
+            more = part.place.outlook.whom_to_hear(is_first)
             processes.update(more[0])
             bells.update(more[1])
         return len(processes) + len(bells) <= MOST_HEARD and self._sources.watch(processes, bells)

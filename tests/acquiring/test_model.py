@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import pylock
 from pylock import _modes as modes
 from pylock._acquiring import claim, waiting
+from pylock._acquiring.place import Place
 from pylock._file import descriptors
 
 MODES = ["NL", "CR", "CW", "PR", "PW", "EX"]
@@ -125,7 +126,7 @@ class LockMachine(RuleBasedStateMachine):
         descriptors.close(contender.claim.fd)
         contender.claim.fd = -1
         if contender.steps is not None:
-            with mock.patch.object(waiting, "leave"):
+            with mock.patch.object(Place, "_leave_queue"):
                 contender.steps.close()
         self.settle()
 

@@ -18,7 +18,7 @@ from command import pylock as command
 from contender import Contender, until
 
 import pylock
-from pylock._acquiring import attempt, conversion, waiting
+from pylock._acquiring import attempt, conversion, place
 
 SHORT = 0.02
 
@@ -361,7 +361,7 @@ def test_commands_that_wait_crosswise_get_one_deadlock() -> None:
 def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """All begin in the same microsecond."""
     moment = attempt.now()
-    for module in (attempt, conversion, waiting):
+    for module in (attempt, conversion, place):
         monkeypatch.setattr(module, "now", lambda: moment)
 
 

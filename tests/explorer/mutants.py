@@ -14,8 +14,9 @@ from pylock._acquiring.attempt import attempt_range
 from pylock._acquiring.claim import Claim
 from pylock._acquiring.conversion import _Conversion
 from pylock._acquiring.outlook import Outlook
+from pylock._acquiring.place import Place
 from pylock._acquiring.together import _Part, _Waiter
-from pylock._acquiring.waiting import _Wait, leave, take_place, wait
+from pylock._acquiring.waiting import _Wait
 from pylock._file.removal import _unlink
 from pylock._queue.tickets import may_skip_queue
 
@@ -62,16 +63,16 @@ _LET_GO = "let_go(fd)  # by hand, as a forked child may have a copy of the descr
 _RING = """if not (nobody_waits := is_free(fd, ANY_WAITER)):
                 ring_next(fd, request)
 """
-_HANG = "bell.hang(request.directory.file_mode)  # before the ticket: who sees that may ring\n"
-_HANG_LATE = """if self._insists and self.bell.fd < 0:
-            self.bell.hang(request.directory.file_mode)
+_HANG = "self.bell.hang(self.request.directory.file_mode)  # before the ticket: who sees that may ring\n"
+_HANG_LATE = """if self._insists and place.bell.fd < 0:
+            place.bell.hang(request.directory.file_mode)
         """
 _SLEEP = "ready = yield self.sources.watched, seconds\n"
-_SILENCE = "self.bell.silence()\n"
+_SILENCE = "place.bell.silence()\n"
 _DOWN, _BETWEEN, _UP = (
-    "bell.take_down()\n",
-    "                leave_record(fd, request, seat, granted is not None)\n            finally:\n                ",
-    "leave(fd, request, granted is not None)\n",
+    "self.bell.take_down()\n",
+    "        self._wipe_words(granted)\n    finally:\n        ",
+    "self._leave_queue(granted)\n",
 )
 _HEAD = "head, terms = read_terms(fd, request)\n"
 
@@ -93,19 +94,19 @@ MUTANTS = (
     ),
     Mutant(
         "the baton is not passed",
-        ((leave, "if not (granted and", "if granted and not (granted and"),),
+        ((Place._leave_queue, "if not (granted and", "if granted and not (granted and"),),
         "three, time-out",
         2,
     ),
     Mutant(
         "who shares keeps the baton",
-        ((leave, "(request.mode is EXCLUSIVE or", "(True or"),),
+        ((Place._leave_queue, "(request.mode is EXCLUSIVE or", "(True or"),),
         "exclusive, two shared",
         2,
     ),
     Mutant(
         "the look comes before the bell hangs",
-        ((wait, _HANG, "pass\n"), (_Wait.turns, _SLEEP, _HANG_LATE + _SLEEP)),
+        ((Place.take, _HANG, "pass\n"), (_Wait.turns, _SLEEP, _HANG_LATE + _SLEEP)),
         "two exclusive",
         3,
     ),
@@ -118,7 +119,7 @@ MUTANTS = (
     Mutant("no look after it began to listen", ((_Wait.turns, "if self.sources.are_new():", "if False:"),), "kill"),
     Mutant(
         "who comes before others is not heard",
-        ((take_place, "ring(", "(lambda *_: None)("),),
+        ((Place.take, "ring(", "(lambda *_: None)("),),
         "three, kill of an urgent one",
         2,
     ),
@@ -135,12 +136,12 @@ MUTANTS = (
     Mutant("who wants both keeps the baton", ((_Part.pass_baton, "if self.rung:", "if False:"),), "both, others meet"),
     Mutant(
         "who wants both keeps others waiting",
-        ((_Part.stand, "elif not self.ticket.yields:", "elif False:"),),
+        ((_Part.stand, "elif not self.place.ticket.yields:", "elif False:"),),
         "both, others meet",
     ),
     Mutant(
         "the seat is given up before the bell is down",
-        ((wait, _DOWN + _BETWEEN + _UP, _UP + _BETWEEN + _DOWN),),
+        ((Place.leave, _DOWN + _BETWEEN + _UP, _UP + _BETWEEN + _DOWN),),
         "again",
         3,
     ),

@@ -25,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import pylock as library
 from pylock._acquiring import waiting as waiting_room
 from pylock._acquiring.claim import Claim
+from pylock._acquiring.place import Place
 from pylock._file import descriptors
 from pylock._kinds import pools
 
@@ -499,7 +500,7 @@ class PoolMachine(RuleBasedStateMachine):
         contender.claim.fd = -1
         if contender in self.waiters:
             self.waiters.remove(contender)
-            with mock.patch.object(waiting_room, "leave"):
+            with mock.patch.object(Place, "_leave_queue"):
                 contender.steps.close()
         else:
             del self.given[contender]
