@@ -277,6 +277,55 @@ MUTATIONS: tuple[Mutation, ...] = (
         "pass",
         "cli/test_script.py::test_release_rings_the_bell_of_who_waits",
     ),
+    # What a survey by chance has found that no test noticed
+    Mutation(
+        "_run/relay.py",
+        "handler(number, frame)\n            except",
+        "pass\n            except",
+        "run/test_running.py::test_handlers_of_other_signals_run_while_the_command_does",
+    ),
+    Mutation(
+        "_run/embedded.py",
+        "show_child(claim.fd, claim.grant[3] if claim.grant else (), child.pid)",
+        "pass",
+        "run/test_running.py::test_command_is_shown_once_the_program_was_killed",
+    ),
+    Mutation(
+        "_queue/bells.py",
+        "    except OSError:\n        return False\n    try:\n        return S_ISFIFO",
+        "    except OSError:\n        return True\n    try:\n        return S_ISFIFO",
+        "queue/test_rules_queue.py::test_waiter_without_a_bell_is_not_taken_for_one_that_did_not_hear_it",
+    ),
+    Mutation(
+        "_queue/bells.py",
+        "(named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)",
+        "(named.st_dev, named.st_ino) != (opened.st_dev, opened.st_ino)",
+        "file/test_security.py::test_bell_can_be_rung_by_all_who_may_use_the_lock",
+    ),
+    Mutation(
+        "_queue/drivers.py",
+        "loop.call_later(seconds, _settle, bell, False)",
+        "loop.call_later(seconds, _settle, bell, True)",
+        "queue/test_asyncio.py::test_sleep_that_nothing_ends_is_told_from_one_that_a_bell_ended",
+    ),
+    Mutation(
+        "_acquiring/outlook.py",
+        "if len(slots) <= _MOST_WATCHED else []",
+        "if len(slots) > _MOST_WATCHED else []",
+        "queue/test_rules_queue.py::test_who_waits_for_units_hears_each_of_those_who_have_some",
+    ),
+    Mutation(
+        "_acquiring/inheritance.py",
+        "keep_in_child(_passing.popitem()[1], False)",
+        "keep_in_child(_passing.popitem()[1], True)",
+        "acquiring/test_edges_forks.py::test_only_the_first_child_gets_the_hold",
+    ),
+    Mutation(
+        "_file/layout.py",
+        "if found and pid.isdigit() and start.isdigit()",
+        "if found and pid.isdigit() or start.isdigit()",
+        "file/test_forged.py::test_process_is_read_from_a_record_only_if_both_its_numbers_are_such",
+    ),
     # Conversion
     Mutation(
         "_acquiring/claim.py",

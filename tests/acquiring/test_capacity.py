@@ -149,7 +149,7 @@ def test_raising_rings_and_does_not_leave_it_to_the_safety_look(
     waiter.start_acquiring("x", "shared")
     waiter.stop()  # so that it does not look by itself
     rung: list[Any] = []
-    monkeypatch.setattr("pylock._acquiring.waiting.ring", lambda path, seat, private: rung.append(seat))
+    monkeypatch.setattr("pylock._acquiring.place.ring", lambda path, seat, private: rung.append(seat))
     pylock.define("x", capacity=1)
     assert len(rung) == 1
 

@@ -13,7 +13,7 @@ from contender import Contender, lets_in, until, waiting
 from kernel import by_bells_alone, replaced
 
 import pylock
-from pylock._acquiring import waiting as waiting_room
+from pylock._acquiring import place
 from pylock._file import layout
 from pylock._modes import ALL, rule_of
 from pylock._queue.tickets import Ticket
@@ -83,8 +83,9 @@ def test_conversion_goes_before_all_who_queue(executor: ThreadPoolExecutor) -> N
 
 def test_time_out_leaves_the_hold_as_it_was(directory: Any) -> None:
     hold, other = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
-    with pytest.raises(pylock.LockTimeout, match=r'gave up on "x" \(exclusive\).*held by pid'):
+    with pytest.raises(pylock.LockTimeout, match=r'gave up on "x" \(exclusive\).*held by pid') as caught:
         hold.convert("exclusive", timeout=0.05)
+    assert 0.05 <= (caught.value.waited or 0) < 30
     assert hold.mode == "shared"
     hold.check()
     assert len(pylock.inspect("x").holders) == 2
@@ -307,7 +308,7 @@ def test_of_two_who_convert_the_later_is_told_though_it_looked_before_the_earlie
                 until(lambda: sleepers.asleep)
             return Ticket(*arguments)
 
-        monkeypatch.setattr(waiting_room, "Ticket", late)
+        monkeypatch.setattr(place, "Ticket", late)
         earlier = executor.submit(first.convert, "exclusive")
         until(entered.is_set)
         later = executor.submit(second.convert, "exclusive")

@@ -9,6 +9,7 @@ import pytest
 from command import pylock
 
 import pylock as library
+from pylock._file import layout
 from pylock._file.header import checksum, read_head
 from pylock._file.layout import STATE_SIZE, header_size
 
@@ -115,3 +116,13 @@ def test_format_of_a_field_that_takes_for_ever_to_write_is_refused(format: str) 
 def test_format_of_a_wide_field_is_written() -> None:
     with library.timestamp("x", "%020H") as hold:
         assert len(hold.value) == 20
+
+
+@pytest.mark.parametrize(
+    ("pid", "start", "found"), [("12", "34", (12, 34)), ("12", "x", None), ("x", "34", None), ("0", "34", None)]
+)
+def test_process_is_read_from_a_record_only_if_both_its_numbers_are_such(
+    pid: str, start: str, found: tuple[int, int] | None
+) -> None:
+    here = layout.where_text("web1", "boot", 7)
+    assert layout.process_in(f'{{"pid":{pid},"start":{start}'.encode() + here, here) == found

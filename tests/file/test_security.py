@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command import environment
-from contender import ROOT, Contender
+from contender import ROOT, Contender, waiting
 from kernel import replaced
 
 import pylock
@@ -120,6 +120,13 @@ def secret(tmp_path: Path) -> Path:
     path.write_text("private key")
     path.chmod(0o600)
     return path
+
+
+def test_bell_can_be_rung_by_all_who_may_use_the_lock(bell: Path, contenders: type[Contender]) -> None:
+    with pylock.lock("x"):
+        contenders().start_acquiring("x")
+        waiting("x", 1)
+        assert stat.S_IMODE(bell.lstat().st_mode) & 0o777 == 0o664
 
 
 @pytest.mark.parametrize("moment", ["mkfifo", "open"])

@@ -12,6 +12,7 @@ import pytest
 from contender import Contender
 
 import pylock
+from pylock._queue import drivers
 
 
 def descriptors() -> set[str]:
@@ -196,3 +197,14 @@ def test_plain_with_inside_a_task_is_a_block_of_that_task() -> None:
             await pylock.lock("x").acquire_async()
 
     run(main())
+
+
+def test_sleep_that_nothing_ends_is_told_from_one_that_a_bell_ended() -> None:
+    read, write = os.pipe()
+    try:
+        assert not asyncio.run(drivers._sleep_in_asyncio([read], 0.001))
+        os.write(write, b"!")
+        assert asyncio.run(drivers._sleep_in_asyncio([read], 60))
+    finally:
+        os.close(read)
+        os.close(write)

@@ -497,6 +497,22 @@ def test_who_finds_nobody_to_hear_although_it_was_not_first_looks_by_itself() ->
         drop(fd)
 
 
+def test_waiter_without_a_bell_is_not_taken_for_one_that_did_not_hear_it(directory: Path) -> None:
+    assert not bells.is_unheard(str(directory / "x.lock"), 0)
+
+
+def test_who_waits_for_units_hears_each_of_those_who_have_some(contenders: type[Contender]) -> None:
+    holders = [contenders() for _ in range(2)]
+    for holder in holders:
+        holder.acquire("x", "shared", capacity=2)
+    [ticket], behind = places("x", "S")
+    seen = Outlook(ticket.fd, pylock.lock("x", capacity=2).request, ticket, nested=False)
+    heard, others = seen.whom_to_hear(first=True)
+    assert ({who and who[0] for who in heard}, others) == ({holder.pid for holder in holders}, [])
+    for fd in (ticket.fd, behind):
+        drop(fd)
+
+
 def test_second_hears_the_end_of_the_holder_as_the_first_may_be_stopped(
     contenders: type[Contender], executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, no_safety_looks: None
 ) -> None:

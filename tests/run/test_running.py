@@ -336,3 +336,27 @@ ending.join()
 print(outcome.exit_code, taken)
 """
     assert python(program) == "5 []\n"
+
+
+def test_handlers_of_other_signals_run_while_the_command_does() -> None:
+    called: list[int] = []
+    before = signal.signal(signal.SIGWINCH, lambda number, frame: called.append(number))
+    try:
+        pylock.run(["sh", "-c", f"kill -WINCH {os.getpid()}"], "x")
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+    assert called == [signal.SIGWINCH]
+
+
+def test_command_is_shown_once_the_program_was_killed() -> None:
+    program = "import pylock; pylock.run(['sh', '-c', 'echo $$; exec sleep 60'], 'x')"
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        command = int(running.stdout.readline())
+        until(lambda: pylock.inspect("x").holders)
+        running.kill()
+    try:
+        until(lambda: pylock.inspect("x").holders[0].shown_pid == command)
+    finally:
+        os.kill(command, signal.SIGKILL)
