@@ -177,7 +177,7 @@ class _End:
             return True
         why = "is no process of this host that can be seen from here"
         if contender.present:
-            why = "is not seen to have the lock file open, which only its user and root can see"
+            why = f"is not seen to have the lock file open, which only its user {contender.user} and root can see"
         print(f"{harmless(str(contender))}: {why}; left alone")
         return False
 
