@@ -329,7 +329,10 @@ class Lock(Asking[HoldT_co]):
         return self._face_of(taken[self])
 
     def locked(self) -> bool:
-        """Whether anybody, in this process or another, holds the lock in a mode other than null."""
+        """Whether anybody, in this process or another, holds the lock in a mode other than null.
+
+        Raises OSError for a lock file that may not be read.
+        """
         with Look(self.request.path, self.request.directory) as fd:
             return fd >= 0 and not is_free(fd, ANY_HOLDER) and not is_being_removed(fd)
 

@@ -350,7 +350,10 @@ def _path(name: str, where: Directory) -> str:
 
 
 def status(directory: str | PathLike[str] | None = None) -> tuple[LockStatus, ...]:
-    """Return the state of every lock in the directory, by name. What is no lock file, or not readable, is left out."""
+    """Return the state of every lock in the directory, by name. What is no lock file, or not readable, is left out.
+
+    Raises FileNotFoundError, NotADirectoryError, PermissionError, Unsupported and LockError for the directory.
+    """
     return survey(directory)[0]
 
 
