@@ -261,7 +261,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/claims.py",
-        "give_back(claim)",
+        "return_grant(claim)",
         "pass",
         "acquiring/test_together.py::test_a_try_in_vain_loses_no_number",
     ),
@@ -631,7 +631,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_acquiring/together.py",
-        "        for part in self._parts:\n            leave_block(part.claim)\n",
+        "        for part in self._parts:\n            forget_block(part.claim)\n",
         "",
         "acquiring/test_together.py::test_what_was_collected_and_granted_may_be_released_by_anybody",
     ),
@@ -736,7 +736,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_cli/script.py",
-        "    nesting.refuse_deadlock(request)\n    process",
+        "    nesting.refuse_outer_hold(request)\n    process",
         "    process",
         "cli/test_script.py::test_take_under_a_run_of_the_same_lock_is_told_so_and_not_that_it_is_busy",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylock._acquiring.waiting import GRACE, WATCHED, WATCHED_BEHIND
+from pylock._acquiring.waiting import TIME_TO_GO_ON, WATCHED, WATCHED_BEHIND
 from pylock._file.bytemap import (
     END,
     GATE,
@@ -184,7 +184,7 @@ def who_wakes_whom() -> str:
     legend = [
         ("arrow", "a release writes one byte into the bell of who is next"),
         ("arrow told", "the kernel tells that this process has ended (pidfd)"),
-        ("arrow heard", f"hears that bell too; steps in if nothing follows for {GRACE:g} s"),
+        ("arrow heard", f"hears that bell too; steps in if nothing follows for {TIME_TO_GO_ON:g} s"),
     ]
     for kind, text in legend:
         shapes += [arrow((16, y), (56, y), kind=kind), label(66, y + 5, text, "faint")]

@@ -11,7 +11,7 @@ from .._errors import LockError, LockTimeout
 from .claim import Claim, explain
 from .events import listeners, tell
 from .steps import refusal_of, steps_to_grant
-from .together import give_back, steps_to_grants
+from .together import return_grant, steps_to_grants
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Claims:
         except BaseException as error:
             for claim in self.claims:
                 if claim.request.kind.gives and claim.is_alive:
-                    give_back(claim)
+                    return_grant(claim)
             _explain(error, self.claims)
             raise
 

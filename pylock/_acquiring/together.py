@@ -23,7 +23,7 @@ from errno import ESTALE
 from time import monotonic
 
 from .. import _process as process
-from .._deadlock.blocks import blocks_around, leave_block, note_taken, refuse_deadlock
+from .._deadlock.blocks import blocks_around, forget_block, note_taken, refuse_deadlock
 from .._errors import LockError
 from .._file.byterange import let_go
 from .._file.header import Gone
@@ -37,7 +37,7 @@ from .agreement import learn, learn_anew
 from .attempt import LET_GO, might_be_had
 from .place import SEAT_PAUSE, Place, free_seat, refuse_child, ring_after, ring_next
 from .steps import LONG, Doubt, until_opened, watch_for
-from .waiting import GRACE, SAFETY, SAFETY_BEHIND, SOON, WATCHED
+from .waiting import SAFETY, SAFETY_BEHIND, SOON, TIME_TO_GO_ON, WATCHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def steps_to_grants(claims: tuple[Claim, ...], timeout: float | None, waits_as_t
                 claim.take(tries=False)
             if claim.fd < 0 and not (yield from until_opened(claim, deadline, doubt)):
                 return claim
-            give_back(claim)
+            return_grant(claim)
         queued = monotonic()
         try:
             lacking = yield from _wait(claims, nested, deadline, waits_as_task)
@@ -101,7 +101,7 @@ def _all_are_there(claims: tuple[Claim, ...]) -> bool:
     return all(is_at(claim.fd, claim.request.path) for claim in claims)
 
 
-def give_back(claim: Claim) -> None:
+def return_grant(claim: Claim) -> None:
     """Undo a grant that was not used, and wake who could not have the lock meanwhile; the file stays open."""
     if claim.grant is None:
         return
@@ -247,7 +247,7 @@ class _Part:
             if not granted:
                 if self.claim.grant is not None:
                     undo(self.claim)
-                leave_block(self.claim)
+                forget_block(self.claim)
         finally:
             self.place.leave(granted)
 
@@ -331,7 +331,7 @@ class _Waiter:
                     if other.claim.grant is None:
                         other.sign()
         for part in self._parts:
-            leave_block(part.claim)
+            forget_block(part.claim)
         return []
 
     def _stop_collecting(self) -> None:
@@ -339,7 +339,7 @@ class _Waiter:
         self._collects, self._rounds = False, 0
         for part in self._parts:
             if part.claim.grant is not None:
-                leave_block(part.claim)
+                forget_block(part.claim)
                 undo(part.claim)
                 part.place.ticket.step_in()
                 part.place.ticket.yield_place()
@@ -381,7 +381,7 @@ class _Waiter:
         if happened & OTHER_RUNG or (
             not all(first) and (happened & ENDED or any(part.place.outlook.was_free for part in lacking))
         ):
-            return GRACE
+            return TIME_TO_GO_ON
         if self._listens(lacking, first):
             return WATCHED
         if len(lacking) == 1 and first[0]:

@@ -26,7 +26,7 @@ WATCHED, WATCHED_BEHIND = 1.0, 10.0
 """The same where everything that may happen wakes the waiter."""
 SOON = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 """Seconds between the first looks after an end, when the kernel may still be letting go of what that held."""
-GRACE = 0.2
+TIME_TO_GO_ON = 0.2
 """Seconds that who was rung has to go on, before who stands behind it looks whether it is stopped."""
 
 
@@ -131,7 +131,7 @@ class _Wait:
         if first:
             seconds = self.request.kind.pause(self._pause_of_first(happened))
         elif happened & (OTHER_RUNG | ENDED) or self.place.outlook.was_free:
-            seconds = GRACE
+            seconds = TIME_TO_GO_ON
         else:
             seconds = self._pause_behind()
         if self.deadline is not None:
@@ -149,7 +149,7 @@ class _Wait:
         if (soon := next(self._soon, None)) is not None:
             return soon
         if happened & OTHER_RUNG:  # and if it is not heard there, it would be here again and again
-            return GRACE
+            return TIME_TO_GO_ON
         return WATCHED if self._listens(first=True) else SAFETY
 
     def _pause_behind(self) -> float:

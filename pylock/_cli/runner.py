@@ -118,7 +118,7 @@ class _Run:
     def carry_out(self) -> int:
         if self._timeout() != 0 or not self._flom:  # to FLoM it is busy
             for request in self._requests:
-                nesting.refuse_deadlock(request)
+                nesting.refuse_outer_hold(request)
         for number in self._start_ignoring:
             raw.signal(number, raw.SIG_IGN)
         limit = _limit(self._settings)

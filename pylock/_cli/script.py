@@ -56,7 +56,7 @@ def take(values: Values, operands: list[str]) -> int:
 def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> int:
     script, request = os.getppid(), wanted.request
     lend(request, fd)
-    nesting.refuse_deadlock(request)
+    nesting.refuse_outer_hold(request)
     process.speak_for(script)
     request.command = process.command_line(script)
     claim = wanted.new_claim()

@@ -99,7 +99,7 @@ def refuse_lent(requests: list[Request]) -> None:
 
     if lenders.adopt():
         for request in requests:
-            nesting.refuse_deadlock(request)
+            nesting.refuse_outer_hold(request)
 
 
 def wait(steps: Steps[Result], requests: list[Request], quiet: bool) -> Result:

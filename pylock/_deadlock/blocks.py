@@ -106,7 +106,7 @@ def note_taken(claim: Insider) -> None:
     inside[claim.fd] = ref(claim)
 
 
-def leave_block(claim: Insider) -> None:
+def forget_block(claim: Insider) -> None:
     """Forget it: the claim may be released by anybody from now on."""
     claim.entered_by = None
     inside.pop(claim.fd, None)

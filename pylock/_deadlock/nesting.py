@@ -72,7 +72,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 20
 
 
-def refuse_deadlock(request: Request) -> None:
+def refuse_outer_hold(request: Request) -> None:
     """Raise Deadlock if this command runs under the lock in a mode that does not let the request in."""
     for outer in outer_holds():
         if outer.path != request.path and os.path.realpath(outer.path) != os.path.realpath(request.path):
