@@ -19,7 +19,7 @@ from pylock._file import byterange, lockfile
 
 ERRNOS = ["EINTR", "EIO", "ENOSPC", "EMFILE", "EACCES", "ENOLCK", "ESTALE", "EDQUOT"]
 SYSTEM_CALLS: list[tuple[Any, str]] = [
-    (byterange, "fcntl"), (attempt, "pread"), (attempt, "pwrite"),
+    (byterange, "fcntl"), (attempt, "pwrite"),
     (lockfile, "open_noted"), (os, "pread"), (os, "pwrite"),
     (os, "fstat"), (os, "lstat"), (os, "mkfifo"), (os, "chmod"), (os, "fchmod"), (os, "unlink"), (os, "open"),
     (os, "read"),
