@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from _io import FileIO
-from _thread import RLock
+from _thread import RLock, get_ident
+from itertools import compress
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 TYPE_CHECKING = False
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _MADV_WIPEONFORK = 18
 """Source: madvise(2), since Linux 4.14; Python 3.11 does not name it."""
+
+
+_STAT, _BOOT_ID = "/proc/self/stat", "/proc/sys/kernel/random/boot_id"
 
 
 class _RLock(RLock):  # type: ignore[misc]  # typeshed says that it is final, and it is not
@@ -41,8 +45,8 @@ loading = new_lock()
 """Held while a room is loaded that is needed seldom: no fork falls between, whose child would wait for it for ever."""
 
 _held_over_fork: list[Callable[[], RLock]] = [lambda: loading]
-_taken: list[RLock] = []
-"""Those that are held over the fork that is just being done."""
+_taken: dict[int, list[RLock]] = {}
+"""Those that are held over a fork, by the thread that forks."""
 _forgetting: list[Callable[[], None]] = []
 _identity: Identity | None = None
 
@@ -65,8 +69,8 @@ class Identity:
 
     @property
     def is_whole(self) -> bool:
-        """Whether /proc told all of it, as it does not where no descriptor is left for a look."""
-        return bool(self.start and self.boot)
+        """Whether /proc told all that it has, as it does not where no descriptor is left for a look."""
+        return bool(self.start or not os.path.exists(_STAT)) and bool(self.boot or not os.path.exists(_BOOT_ID))
 
 
 class _Pid:
@@ -129,25 +133,28 @@ def hold_over_fork(lock: Callable[[], RLock]) -> None:
 
 
 def _before_fork() -> None:
-    """Take all of them, waiting for none with another one in hand, as other threads may take them in any order."""
+    """Take all of them, waiting for none with another one in hand, as other threads may take them in any order.
+
+    What is taken is noted, and let go of, before any Python code can run, as a signal handler may raise.
+    """
+    taken = _taken[get_ident()] = []
     locks = [lock() for lock in _held_over_fork]
-    while True:
-        taken: list[RLock] = []
-        for lock in locks:
-            if not lock.acquire(blocking=not taken):
-                break
-            taken.append(lock)
-        else:
-            break
-        for each in taken:
-            each.release()
-        locks.sort(key=lambda each: each is not lock)  # which is the one to wait for
-    _taken[:] = taken
+    while len(taken) < len(locks):
+        wanted = locks[len(taken)]
+        before = len(taken)
+        taken.extend(compress((wanted,), map(wanted.acquire, (not taken,))))
+        if len(taken) == before:
+            _let_go(taken)
+            locks.sort(key=lambda each: each is not wanted)  # which is the one to wait for
 
 
 def _after_fork() -> None:
-    while _taken:
-        _taken.pop().release()
+    _let_go(_taken.get(get_ident(), []))
+
+
+def _let_go(taken: list[RLock]) -> None:
+    any(map(RLock.release, taken))
+    taken.clear()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
@@ -189,7 +196,7 @@ def _namespace() -> int:
 
 
 def _boot_id() -> str:
-    return _read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
+    return _read(_BOOT_ID).decode("ascii", "replace").strip()
 
 
 def _read(path: str) -> bytes:

@@ -359,8 +359,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_process.py",
-        "lock.acquire(blocking=not taken)",
-        "lock.acquire()",
+        "(not taken,)",
+        "(True,)",
         "acquiring/test_edges_forks.py::test_fork_waits_for_no_lock_with_another_one_in_hand",
     ),
     Mutation(

@@ -85,9 +85,10 @@ def _fit(columns: Columns, width: int) -> None:
             columns[head] = [cut(cell, most) for cell in columns[head]]
 
 
-def _cut_path(cell: str, most: int) -> str:
+def _cut_path(text: str, most: int = 60) -> str:
     """As `shorten`; but a path keeps its end, by which those of one branch differ."""
-    return f"…{cell[1 - most :]}" if cell.startswith("/") and len(cell) > most else shorten(cell, most)
+    text = harmless(text)
+    return f"…{text[1 - most :]}" if text.startswith(("/", "…")) and len(text) > most else shorten(text, most)
 
 
 def _width(columns: Columns) -> int:
@@ -113,7 +114,7 @@ def _rows(lock: LockStatus, now: float) -> list[tuple[str, ...]]:
     elif not people:
         rows = [("free", *[""] * 8)]
     policy = lock.definition.policy
-    first = (shorten(lock.name), _used(lock), "" if policy == SHARED_FIRST else policy)
+    first = (_cut_path(lock.name), _used(lock), "" if policy == SHARED_FIRST else policy)
     return [(*first, *rows[0]), *(("", "", "", *row) for row in rows[1:])]
 
 
@@ -121,7 +122,7 @@ def _row_of(contender: Contender, now: float) -> tuple[str, ...]:
     who = f"waits #{contender.place}" if isinstance(contender, Waiter) else "holds"
     weight = f" x{contender.weight}" if contender.weight > 1 else ""
     return (
-        who, f"{contender.mode}{weight}", shorten(contender.below or contender.value or "", _COMMAND_WIDTH),
+        who, f"{contender.mode}{weight}", _cut_path(contender.below or contender.value or "", _COMMAND_WIDTH),
         *_process(contender, now), shorten(contender.reason or ""),
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ def name_and_mode(text: str) -> tuple[str, str]:
 
 
 def fill_standard_descriptors() -> list[int]:
-    """Open what is closed of 0 to 2, so that no lock file gets such a number; return which were closed."""
+    """Open what is closed of 0 to 2, so that nothing else gets such a number, a log; return which were closed."""
     closed = []
     for fd in (0, 1, 2):
         try:

@@ -240,3 +240,22 @@ def test_descriptor_is_closed_also_if_a_handler_raises_meanwhile(mark: bool, dir
         if not struck:
             break
     assert place > 3
+
+
+def test_fork_lets_go_of_its_locks_wherever_a_handler_raises() -> None:
+    """What it raises before a fork is reported and lost, and the fork is done; other threads are not to hang then."""
+    locks = [process.loading, process.new_lock()]
+    process.hold_over_fork(lambda: locks[1])
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            for place in itertools.count():
+                with suppress(Struck), striking(place) as struck:
+                    process._before_fork()
+                process._after_fork()
+                for lock in locks:
+                    assert thread.submit(lambda lock=lock: lock.acquire(False) and not lock.release()).result(10), place
+                if not struck:
+                    break
+    finally:
+        process._held_over_fork.pop()
+    assert place > 3

@@ -7,11 +7,13 @@ import pickle
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from command import environment
+from command import pylock as command
 from contender import Contender
 
 import pylock
@@ -106,3 +108,27 @@ def test_every_error_is_a_lock_error() -> None:
 def test_definition_can_be_pickled() -> None:
     definition = pylock.Definition(5, "fair", True)
     assert pickle.loads(pickle.dumps(definition)) == definition
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: pylock.lock("x", directory="/no/such"), FileNotFoundError, "/no/such"),
+        (lambda: pylock.lock(pylock.lock), TypeError, 'decorate with @pylock.lock("NAME")'),  # type: ignore[arg-type]
+        (lambda: pylock.path_lock("a/b/"), ValueError, "did you mean '/a/b'?"),
+        (lambda: pylock.run(["true"], "x", ignore_signals="TERM"), TypeError, "as a list: ['TERM']"),
+        (lambda: pylock.run(["ls -l"], "x"), FileNotFoundError, "write its words apart, without quotes"),
+    ],
+)
+def test_mistake_is_told_with_what_to_write_and_without_what_pylock_tried_before(
+    call: Callable[[], object], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert message in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_settings_and_log_that_are_not_there_are_not_taken_for_the_command() -> None:
+    for option, message in (("--config=/no/such", "settings file /no/such: "), ("--log=/no/such", "log /no/such: ")):
+        assert message in command("run", option, "x", "--", "true").stderr

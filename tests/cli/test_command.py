@@ -186,6 +186,11 @@ def test_every_option_is_in_an_example_that_can_be_parsed(command: options.Comma
             assert shown[option.group] & {f"--{option.long}", f"-{option.short}"}, option.long
 
 
+@pytest.mark.parametrize("words", [[], *([command.name] for command in commands.ALL)], ids=str)
+def test_help_fits_a_terminal_of_80_columns(words: list[str]) -> None:
+    assert [line for line in pylock("help", *words).stdout.splitlines() if len(line) > 79] == []
+
+
 @pytest.mark.parametrize("command", commands.ALL, ids=lambda command: command.name)
 def test_man_page_of_a_command_has_all_that_its_help_has(command: options.Command) -> None:
     page, help = (pylock(word, command.name).stdout for word in ("man", "help"))

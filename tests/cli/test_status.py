@@ -189,3 +189,18 @@ def test_prometheus_format_tells_numbers_of_all_locks(directory: Path, contender
 def test_only_one_view_at_a_time_is_shown() -> None:
     done = pylock("status", "--json", "--pids")
     assert (done.returncode, done.stderr) == (125, "pylock: --json cannot be combined with --pids\n")
+
+
+def test_path_is_cut_at_its_beginning_and_a_lock_after_all_that_tells_less() -> None:
+    paths = [f"/customers/of-the-north/{name}" for name in ("acme", "bolt")]
+    holds = [library.path_lock(path, reason="a reason that is rather long").acquire() for path in paths]
+    try:
+        wide, narrow = (table.as_table(library.status(), "locks", width=width) for width in (None, 80))
+        assert all(path in wide for path in paths)
+        assert all(re.search(rf"…[a-z/-]*/{name} ", narrow) for name in ("acme", "bolt"))
+        assert max(map(len, narrow.splitlines())) <= 80
+    finally:
+        for hold in holds:
+            hold.release()
+    with library.path_lock(f"/{'a' * 70}/end"):
+        assert "a/end" in table.as_table(library.status(), "locks")
