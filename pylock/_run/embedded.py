@@ -79,19 +79,11 @@ def run(
     Raises FileNotFoundError and PermissionError for a command that cannot be run, before anything is waited for;
     ValueError; Unsupported for ``wait_for="tree"`` without /proc; and as `Lock.acquire`, save LockTimeout.
     """
-    if isinstance(command, str) or not command:
-        raise ValueError(f"the command must be a sequence of words, not {command!r}")
     _check_wait_for(wait_for)
     _refuse_lost_status()
     environment = dict(os.environ if env is None else env)
-    _refuse_pipes(stdin=stdin, stdout=stdout, stderr=stderr)
-    options: dict[str, Any] = {
-        "args": list(command), "executable": _program(command[0], environment.get("PATH")), "cwd": cwd,
-        "stdin": stdin, "stdout": stdout, "stderr": stderr,
-    }  # fmt: skip
-    if isinstance(ignore_signals, str):
-        raise TypeError(f"ignore_signals must be several signals, as a list: [{ignore_signals!r}]")
-    ignored = frozenset(ignorable(name) for name in ignore_signals)
+    options = _options_of_popen(command, environment, stdin=stdin, stdout=stdout, stderr=stderr) | {"cwd": cwd}
+    ignored = _checked_signals(ignore_signals)
     wanted = _several(locks)
     refuse_untellable(part.request.name for part in wanted.parts)
     seconds = checked_timeout(timeout)
@@ -191,14 +183,26 @@ def _is_of_python(popen: type) -> bool:
     return popen.__module__ == "subprocess"
 
 
-def _refuse_pipes(**streams: object) -> None:
-    """Raise ValueError for a pipe whose other end nobody would have, so that the command could wait for ever."""
+def _options_of_popen(command: Sequence[str], environment: Mapping[str, str], **streams: object) -> dict[str, Any]:
+    """Return what says how to start the command, and raise ValueError for what cannot be.
+
+    Such as a pipe, whose other end nobody would have, so that the command could wait for ever.
+    """
+    if isinstance(command, str) or not command:
+        raise ValueError(f"the command must be a sequence of words, not {command!r}")
     for stream, given in streams.items():
         if given == subprocess.PIPE:
             raise ValueError(
                 f"{stream}=subprocess.PIPE: nobody could use its other end, as this returns when the command has ended;"
                 " give an open file, or a descriptor of a pipe of your own"
             )
+    return {"args": list(command), "executable": _program(command[0], environment.get("PATH")), **streams}
+
+
+def _checked_signals(given: Iterable[str | int]) -> frozenset[int]:
+    if isinstance(given, str):
+        raise TypeError(f"ignore_signals must be several signals, as a list: [{given!r}]")
+    return frozenset(map(ignorable, given))
 
 
 def _refuse_lost_status() -> None:
