@@ -75,6 +75,9 @@ def release_lent(fd: int) -> None:
         fair = definition is not None and definition.policy == FAIR
     except Gone:
         path = None
+    except OSError:  # of a file server, say; what is held does not depend on what the file says
+        let_go(fd)
+        raise
     let_go(fd)
     if path is not None and (seat := seat_to_ring(fd, fair, None)) is not None:
         ring(path, seat)

@@ -64,14 +64,15 @@ def _tell_what_is_denied(error: OSError, path: str) -> None:
 def _why_denied(path: str) -> str:
     """Say which of the two is denied: to make the file, or to write it."""
     directory = os.path.dirname(path)
+    what = "to take a lock, shared too, is to write its file"
     try:
-        what, status = "to take a lock, shared too, is to write its file", os.stat(path)
-    except OSError:
-        what = f"nobody has used this lock yet, and its file cannot be made in {directory}"
         try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            what = f"nobody has used this lock yet, and its file cannot be made in {directory}"
             status = os.stat(directory)
-        except OSError:
-            return f"{directory} is closed to this user"
+    except OSError:
+        return f"{directory} is closed to this user"
     return f"{what}, which has mode {status.st_mode & 0o7777:04o} and is of user {status.st_uid}; see pylock check"
 
 

@@ -435,6 +435,18 @@ def test_lock_whose_file_could_not_be_written_is_let_go_as_any(lent: int, conten
     assert waiter.answer(), "the token"
 
 
+def test_lock_whose_file_cannot_be_read_is_let_go_all_the_same(lent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*words: object) -> bytes:
+        raise OSError(errno.EIO, "no answer")
+
+    assert try_lock(lent, EXCLUSIVE.lock or b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", fail)
+        with pytest.raises(OSError, match="no answer"):
+            release_lent(lent)
+    library.lock("mid").acquire_nowait().release()
+
+
 def test_take_under_a_run_of_the_same_lock_is_told_so_and_not_that_it_is_busy() -> None:
     text = f"exec 9<>{shlex.quote(os.environ['PYLOCK_DIR'])}/mid.lock; {shlex.join(PYLOCK)} take --no-wait --fd 9 mid"
     done = pylock("run", "mid", "--", "sh", "-c", text)
