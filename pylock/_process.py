@@ -183,9 +183,18 @@ def command_line(pid: int | str = "self") -> str:
 
 def start_time(pid: int) -> int:
     """Return when the process started, as `Identity.start`; 0 if there is none, or it cannot be told."""
-    # proc_pid_stat(5): field 22, counted from the state that follows the command in parentheses.
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    fields = stat_fields(pid)
     return int(fields[19]) if len(fields) > 19 else 0
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal, as Ctrl-Z sends one, or a debugger keeps the process from going on."""
+    return stat_fields(pid)[:1] in ([b"T"], [b"t"])
+
+
+def stat_fields(pid: int) -> list[bytes]:
+    """The fields that follow the command in parentheses; none if it is gone. Source: proc_pid_stat(5), from field 3."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
 def _namespace() -> int:

@@ -78,10 +78,17 @@ class Contender:
     @property
     def present(self) -> tuple[int, int] | None:
         """The process that is here, and its start: the one that wrote this or, once that has ended, its command."""
+        return next(self._here(), None)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it, or its command, is here and does not go on, as after Ctrl-Z, until somebody lets it."""
+        return any(process.is_stopped(pid) for pid, _ in self._here())
+
+    def _here(self) -> Iterator[tuple[int, int]]:
         for pid, start in ((self.pid, self.start), (self.child, self.child_start)):
             if pid and start and self._is_seen(pid, start):
-                return pid, start
-        return None
+                yield pid, start
 
     @property
     def shown_pid(self) -> int | None:
@@ -121,6 +128,8 @@ class Contender:
         text = f"pid {self.shown_pid} on {harmless(self.host or '?')}"
         if self.whereabouts in ("gone", "another pid namespace"):
             text += f" ({self.whereabouts})"
+        if self.is_stopped:
+            text += " (stopped)"
         text += f' "{shorten(self.command or "")}"'
         if self.below:
             text += f' at "{shorten(self.below)}"'

@@ -19,7 +19,7 @@ from time import monotonic, sleep
 from .._errors import harmless
 from .._file.bytemap import ROOM, SEATS
 from .._file.texts import from_os
-from .._process import start_time
+from .._process import start_time, stat_fields
 from .._run.limit import GRACE
 from .._run.signals import name_of, number_of
 from .._status import Contender, LockStatus, find_lock
@@ -43,7 +43,7 @@ SURVIVED = 1
 """Exit status if somebody still holds, or waits, who should not."""
 
 _PARENT, _THREADS = 1, 17
-"""Places in `_stat`."""
+"""Places in `stat_fields`."""
 _LOOK = 0.02
 _MOMENT = 1.0
 """Seconds after a KILL in which the dead are gone, and `run` has let go."""
@@ -70,7 +70,7 @@ class Process:
 
     def _is_zombie(self) -> bool:
         """Whether all its threads have ended."""
-        fields = _stat(self.pid)
+        fields = stat_fields(self.pid)
         return not fields or (fields[0] == b"Z" and int(fields[_THREADS]) < 2)
 
     def send(self, number: int) -> bool:
@@ -230,7 +230,7 @@ class _Having:
 
     def __init__(self, pid: int, locked: frozenset[_Bytes]) -> None:
         self.process = Process(pid, start_time(pid))
-        fields = _stat(pid)
+        fields = stat_fields(pid)
         self.parent = int(fields[_PARENT]) if fields else 0
         self.locked = locked
         """What is locked through each: no two holders lock the same, and who has copies of one descriptor does."""
@@ -290,12 +290,3 @@ def _locked(fd: str) -> _Bytes | None:
         return None
     holds = any(ROOM <= int(lock[-2]) < SEATS for lock in locks)
     return frozenset((lock[-2], lock[-1]) for lock in locks) if holds else None
-
-
-def _stat(pid: int) -> list[bytes]:
-    """The fields that follow the command in parentheses; none if it is gone. Source: proc_pid_stat(5)."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
-    except OSError:
-        return []

@@ -120,6 +120,7 @@ def _rows(lock: LockStatus, now: float) -> list[tuple[str, ...]]:
 
 def _row_of(contender: Contender, now: float) -> tuple[str, ...]:
     who = f"waits #{contender.place}" if isinstance(contender, Waiter) else "holds"
+    who += " (stopped)" if contender.is_stopped else ""
     weight = f" x{contender.weight}" if contender.weight > 1 else ""
     return (
         who, f"{contender.mode}{weight}", _cut_path(contender.below or contender.value or "", _COMMAND_WIDTH),
@@ -202,4 +203,4 @@ def _lock_fields(lock: LockStatus) -> dict[str, object]:
 
 def _fields(contender: Holder | Waiter) -> dict[str, object]:
     told = {"mode": str(contender.mode), "pid": contender.shown_pid, "whereabouts": contender.whereabouts}
-    return asdict(contender) | told
+    return asdict(contender) | told | {"stopped": contender.is_stopped}

@@ -141,8 +141,9 @@ def _held_briefly(holders: tuple[Holder, ...]) -> str:
 
 def _briefly(contender: Contender, more: str = "") -> str:
     """Who that is, and what for: the reason, or else the command."""
-    where = "" if contender.is_here else f" on {contender.host}"
-    return f"pid {contender.shown_pid}{more}{where}: {contender.reason or contender.command}"
+    where = "" if contender.present else f" on {contender.host}"
+    stopped = " (stopped)" if contender.is_stopped else ""
+    return f"pid {contender.shown_pid}{more}{where}{stopped}: {contender.reason or contender.command}"
 
 
 def _columns() -> int:

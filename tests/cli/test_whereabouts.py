@@ -72,6 +72,31 @@ def test_command_of_a_program_that_was_killed_is_shown_in_its_place() -> None:
         os.kill(command, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("stops", ["supervisor", "command"])
+def test_who_is_stopped_is_told_from_who_works(stops: str, start: Start) -> None:
+    """A lock that nobody lets go of since somebody pressed Ctrl-Z looks as if it were in use."""
+    running = start("run", "x", "--", *SLEEPS)
+    command = int(running.line())
+    until(lambda: holder_in_json()["child"])
+    assert not holder_in_json()["stopped"]
+    stopped = running.pid if stops == "supervisor" else command
+    os.kill(stopped, signal.SIGSTOP)
+    until(lambda: holder_in_json()["stopped"])
+    assert " holds (stopped)  exclusive " in row()
+    assert f"pid {running.pid} on {os.uname().nodename} (stopped) " in told_to_who_cannot_have_it()
+    os.kill(stopped, signal.SIGCONT)
+    until(lambda: not holder_in_json()["stopped"])
+
+
+def test_waiter_that_is_stopped_is_told_in_its_row(start: Start, contenders: type[Contender]) -> None:
+    contenders().acquire("x")
+    waiting = start("run", "x", "--", "true")
+    until(lambda: library.inspect("x").waiters)
+    waiting.signal(signal.SIGSTOP)
+    until(lambda: "waits #1 (stopped)" in pylock("status", "x").stdout)
+    waiting.signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize(
     ("field", "whereabouts", "message"),
     [
