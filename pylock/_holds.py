@@ -68,13 +68,13 @@ class Hold:
         on growing over a removed lock file and a full disk, as long as the clock is not set back.
         """
         assert self._claim.grant is not None
-        return self._claim.grant[0]
+        return self._claim.grant.token
 
     @property
     def given(self) -> object:
         """What the kind of lock gave besides: the elements of a pool, a number, a time as text; else None."""
         assert self._claim.grant is not None
-        return self._claim.grant[2]
+        return self._claim.grant.value
 
     @property
     def held(self) -> bool:
@@ -135,7 +135,7 @@ class Hold:
         while True:
             request, grant = claim.request, claim.grant
             try:
-                why = why_lost(claim.fd, request, grant[1] if grant else None)
+                why = why_lost(claim.fd, request, grant.pieces if grant else ())
             except OSError:
                 claim.ensure_held()  # else another thread has released it meanwhile
                 raise

@@ -53,9 +53,21 @@ _environment: dict[bytes, bytes] = getattr(os.environ, "_data", {})
 
 Pieces = tuple[tuple[int, int], ...]
 """Units held: (first, one past the last) of each stretch."""
-Grant = tuple[int, "Pieces | None", object, tuple[int, ...]]
-"""The token, the units got by a shared request, what a kind of lock gives besides (an element, a value), and the
-places of the records that show the holder."""
+
+
+class Grant:
+    """What a try for a lock gave."""
+
+    __slots__ = ("pieces", "places", "token", "value")
+
+    def __init__(self, token: int, places: tuple[int, ...], pieces: Pieces = (), value: object = None) -> None:
+        self.token: int = token
+        self.places: tuple[int, ...] = places
+        """Of the records that show the holder."""
+        self.pieces: Pieces = pieces
+        """The units that a shared request got."""
+        self.value: object = value
+        """What a kind of lock gives besides: elements, a number, a time."""
 
 
 class Terms:

@@ -286,7 +286,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "_run/embedded.py",
-        "show_child(claim.fd, claim.grant[3] if claim.grant else (), child.pid)",
+        "show_child(claim.fd, claim.grant.places if claim.grant else (), child.pid)",
         "pass",
         "run/test_running.py::test_command_is_shown_once_the_program_was_killed",
     ),

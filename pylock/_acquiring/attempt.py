@@ -19,12 +19,12 @@ from .._file.layout import LEAST_TOKEN, MOST_TOKEN, NO_ROOM, UNLIMITED, now, sea
 from .._file.lockfile import leave_gate, refresh, take_gate
 from .._modes import NULL, ModeRule
 from .._queue.tickets import take_seat
-from .._request import Kind, Request
+from .._request import Grant, Kind, Request
 from .agreement import learn, read_terms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._request import Attempt, Grant, Pieces
+    from .._request import Attempt, Pieces
 
 ANY_WAITER = write_lock(PENDING, END)
 PATIENCE = 0.001
@@ -62,7 +62,7 @@ def attempt_range(fd: int, request: Request, seat: int | None) -> Grant | None:
             return None
         offset = request.slot_offset(seat_slot(seat))
     put_record(fd, request, request.record(moment, token, request.kind.extra), offset)
-    return token, None, None, (offset,)
+    return Grant(token, (offset,))
 
 
 def might_be_had(fd: int, request: Request, seat: int) -> bool:
@@ -120,7 +120,7 @@ def attempt_units(fd: int, request: Request, seat: int | None = None) -> Grant |
     for place in places:
         put_record(fd, request, record, place)
     request.units = piece_lock(*pieces[0]), pieces
-    return token, pieces, None, places
+    return Grant(token, places, pieces)
 
 
 def _take_units(fd: int, request: Request, limit: int) -> Pieces | None:

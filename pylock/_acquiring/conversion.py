@@ -29,7 +29,7 @@ from .._file.lockfile import is_at, open_file
 from .._modes import BY_NAME, CONCURRENT_READ, NULL, SHARED, ModeRule, rule_of
 from .._queue.bells import ring
 from .._queue.tickets import LEAVE_SEATS, all_tickets, take_seat
-from .._request import Kind, Request, check_seconds, make_request
+from .._request import Grant, Kind, Request, check_seconds, make_request
 from .agreement import learn
 from .attempt import ANY_WAITER, LET_GO, PLAIN, attempt_units, last_token, piece_lock, put_record, take_units
 from .claim import being_converted, explain
@@ -43,7 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._deadlock.cycles import Watch
     from .._queue.drivers import Steps
-    from .._request import Attempt, Grant, Pieces
+    from .._request import Attempt, Pieces
     from .claim import Claim
 
 _LEAVE_UNITS, _LEAVE_ROOM = unlock(UNITS, UNITS_END), unlock(ROOM, UNITS)
@@ -210,7 +210,7 @@ class _Conversion(Kind):
                 claim.request, claim.grant = before, self._grant
                 self._undo(fd)
             else:
-                self._say(self._settle(fd, request), self._grant[0])
+                self._say(self._settle(fd, request), self._grant.token)
             raise
 
     def _say(self, pieces: Pieces | None, token: int) -> Grant | None:
@@ -219,7 +219,7 @@ class _Conversion(Kind):
         if pieces is None:
             claim.request, claim.grant = self._before, self._grant
             return None
-        grant = token, pieces or None, None, ()
+        grant = Grant(token, (), pieces)
         claim.request, claim.grant = self._after, grant
         return grant
 
@@ -259,7 +259,7 @@ class _Conversion(Kind):
     def _free_units(self, fd: int, request: Request) -> Pieces | None:
         if learn(fd, request).limit or self.starts:
             grant = attempt_units(fd, request)
-            return grant and grant[1]
+            return grant.pieces if grant else None
         return take_units(fd, 1, UNIT_COUNT)  # a closed lock does not keep its holders from changing
 
     def _undo(self, fd: int) -> None:
@@ -273,15 +273,15 @@ class _Conversion(Kind):
             let_go(fd, LET_GO)
         else:
             let_go(fd, _LEAVE_ROOM)
-            kept = sorted(self._grant[1] or ())
+            kept = sorted(self._grant.pieces)
             for (_, stop), (start, _) in pairwise([(0, 0), *kept, (UNIT_COUNT, UNIT_COUNT)]):
                 if stop < start:
                     let_go(fd, unlock(UNITS + stop, UNITS + start))
 
     def _record(self, fd: int, grant: Grant) -> None:
         """Show it to others: the bytes have changed, whatever becomes of the record."""
-        request, token, pieces = self._after, *grant[:2]
-        places = self._grant[3]  # none if an exception kept the last conversion from writing its record
+        request, pieces = self._after, grant.pieces
+        places = self._grant.places  # none if an exception kept the last conversion from writing its record
         since = request.since_in(os.pread(fd, SLOT_SIZE, places[0])) if places else now()
         let_go(fd, LEAVE_SEATS)
         seat = take_seat(fd) if request.mode.seated else None
@@ -289,8 +289,8 @@ class _Conversion(Kind):
             place = request.slot_offset(seat_slot(seat))
         else:
             place = request.slot_offset(unit_slot(pieces[0][0])) if pieces else request.slots_start
-        self._claim.grant = token, pieces, None, (place,)
-        put_record(fd, request, request.record(since, token), place)
+        grant.places = (place,)
+        put_record(fd, request, request.record(since, grant.token), place)
 
     def _refuse_rivals(self, fd: int, request: Request, seat: int) -> None:
         """Raise Deadlock if somebody who converts too, and came before, waits for us as we wait for it.

@@ -56,7 +56,7 @@ class Event:
         self.mode: str = request.mode.name
         """Such as "exclusive"."""
         self.directory: str = request.directory.path
-        self.token: int | None = claim.grant[0] if claim.grant else None
+        self.token: int | None = claim.grant.token if claim.grant else None
         """The fencing token of the hold; None if there is none."""
         self.seconds: float | None = seconds
         self.error: BaseException | None = error

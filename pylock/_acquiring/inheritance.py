@@ -117,12 +117,12 @@ def _sign(claim: Claim) -> None:
     """Write this process into the record of the claim, in place of its parent; a record is only for show."""
     request, grant = claim.request, claim.grant
     assert grant is not None
-    for place in grant[3]:
+    for place in grant.places:
         try:
             before = os.pread(claim.fd, SLOT_SIZE, place)
             fields = parse_line(before) or {}
             kept: dict[str, str] = {key: str(fields[key]) for key in ("below", "value") if key in fields}
-            put_record(claim.fd, request, request.record(request.since_in(before), grant[0], kept), place)
+            put_record(claim.fd, request, request.record(request.since_in(before), grant.token, kept), place)
         except OSError:
             continue
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .._request import Pieces, Request
 
 
-def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:
+def why_lost(fd: int, request: Request, pieces: Pieces) -> str | None:
     """Return why others do not find the lock held any more; None if they do."""
     if request.directory.remote:
         why = _server_disagrees(fd)
@@ -23,7 +23,7 @@ def why_lost(fd: int, request: Request, pieces: Pieces | None) -> str | None:
     with Look(request.path, request.directory) as probe:  # which makes the attributes fresh on NFS
         if probe < 0 or not is_at(fd, request.path):
             return "its file was removed or replaced"
-        locks = [piece_lock(*piece) for piece in pieces or ()]
+        locks = [piece_lock(*piece) for piece in pieces]
         if request.mode.lock is not None:
             locks.append(request.mode.lock)
         if any(is_free(probe, lock) for lock in locks if not request.mode.seated):

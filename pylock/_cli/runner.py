@@ -212,7 +212,7 @@ class _Run:
     def _change_records(self, claims: tuple[Claim, ...], change: Callable[..., None], *values: int) -> None:
         for claim in claims:
             try:
-                change(claim.fd, claim.grant[3] if claim.grant else (), *values)
+                change(claim.fd, claim.grant.places if claim.grant else (), *values)
             except OSError as error:  # a record is for show
                 self._say(f"cannot change what others see of the command: {message_of(error)}")
 
@@ -293,7 +293,7 @@ class _Run:
             return
         for single in claim.claims:
             if not single.request.kind.below and not (event == "wait" and single.grant):
-                token = {} if single.grant is None else {"token": single.grant[0]}
+                token = {} if single.grant is None else {"token": single.grant.token}
                 self._log.write(event, single.request, **token, **fields)
 
     def _say(self, text: str) -> None:

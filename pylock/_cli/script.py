@@ -67,7 +67,7 @@ def _take(wanted: Lock, fd: int, settings: RunSettings, prints_token: bool) -> i
             steps = wanted.steps(claim, settings.timeout)
             wait(_while_there(script, steps), [request], bool(settings.quiet))
         assert claim.grant is not None
-        token = claim.grant[0]
+        token = claim.grant.token
         if prints_token:
             print(token, flush=True)
     except LockTimeout as error:

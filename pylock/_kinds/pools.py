@@ -19,7 +19,7 @@ from .._file.layout import ELEMENTS_SIZE, POOL, now, quote, unit_slot
 from .._file.lockfile import leave_gate, take_gate
 from .._holds import Hold
 from .._locks import Lock, checked_timeout
-from .._request import Kind, check_whole, make_request
+from .._request import Grant, Kind, check_whole, make_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .._file.header import Places
     from .._modes import ModeRule
-    from .._request import Attempt, Grant, Request, Terms
+    from .._request import Attempt, Request, Terms
 
 _MOST_BYTES = ELEMENTS_SIZE - 512  # leaves room for the other fields of the header
 
@@ -174,7 +174,7 @@ class _PoolKind(Kind):
         places = tuple(request.slot_offset(unit_slot(unit)) for unit in units)
         for place in places:
             put_record(fd, request, record, place)
-        return token, tuple((unit, unit + 1) for unit in units), given, places
+        return Grant(token, places, tuple((unit, unit + 1) for unit in units), given)
 
     def _take(self, fd: int, request: Request, terms: Terms) -> list[int]:
         """Lock units of free elements, as many as the weight, or none."""

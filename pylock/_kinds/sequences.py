@@ -96,10 +96,8 @@ class _SequenceKind(Kind):
 
     def commit(self, fd: int, request: Request, grant: Grant) -> None:
         """Raises OSError, LockError: the value was not committed, and goes back."""
-        _, pieces, value, _ = grant
-        assert pieces is not None
-        unit = str(pieces[0][0])
-        changed(fd, request, lambda state: state.get("out", {}).pop(unit, value))
+        unit = str(grant.pieces[0][0])
+        changed(fd, request, lambda state: state.get("out", {}).pop(unit, grant.value))
 
     def take_back(self, fd: int, request: Request, grant: Grant) -> None:
         """The number is given again: a transactional one as any that was not committed, another one if it is the last.
@@ -107,7 +105,7 @@ class _SequenceKind(Kind):
         Raises OSError, LockError: then it is lost.
         """
         if not self.commits:
-            changed(fd, request, lambda state: _not_given(state, grant[2]))
+            changed(fd, request, lambda state: _not_given(state, grant.value))
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
         def value_for(state: State, pieces: Pieces) -> int:

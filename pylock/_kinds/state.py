@@ -75,17 +75,16 @@ def attempt_with_value(fd: int, request: Request, value_for: Callable[[State, Pi
     grant = attempt_units(fd, request)
     if grant is None:
         return None
-    token, pieces, _, places = grant
-    assert pieces is not None
     try:
-        value = changed(fd, request, lambda state: value_for(state, pieces), _SHORT)
+        value = changed(fd, request, lambda state: value_for(state, grant.pieces), _SHORT)
     except GateTakenError:
         value = None
     if value is None:
         let_go(fd, LET_GO)
         return None
-    put_record(fd, request, request.record(now(), token, {"value": str(value)}), places[0])
-    return token, pieces, value, places
+    put_record(fd, request, request.record(now(), grant.token, {"value": str(value)}), grant.places[0])
+    grant.value = value
+    return grant
 
 
 def _read(fd: int, request: Request) -> tuple[int, State]:

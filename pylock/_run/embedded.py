@@ -151,7 +151,7 @@ def _supervise(
     relay.begin(child.pid)
     for claim in claims.claims:
         try:
-            show_child(claim.fd, claim.grant[3] if claim.grant else (), child.pid)
+            show_child(claim.fd, claim.grant.places if claim.grant else (), child.pid)
         except OSError:  # a record is for show
             break
     status = _await_end(child, new_group, relay)

@@ -35,13 +35,13 @@ def variables(granted: Claim | Claims, first: Claim) -> dict[str, str]:
     told = {
         "PYLOCK_NAME": to_os(request.name),
         "PYLOCK_MODE": request.mode.name,
-        "PYLOCK_TOKEN": str(first.grant[0]),
+        "PYLOCK_TOKEN": str(first.grant.token),
         "PYLOCK_WAITED": f"{granted.waited:.3f}",
         "PYLOCK_DIR": request.directory.path,
         VARIABLE: extended([claim.request for claim in granted.claims]),
     }
     for claim in granted.claims:
-        given = claim.grant and claim.grant[2]
+        given = claim.grant and claim.grant.value
         if isinstance(given, tuple):
             told.setdefault("PYLOCK_ELEMENT", to_os(",".join(given)))
         elif given is not None:

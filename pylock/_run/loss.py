@@ -54,6 +54,6 @@ class LossWatch:
 
     def _why(self, claim: Claim) -> str | None:
         try:
-            return why_lost(claim.fd, claim.request, claim.grant[1] if claim.grant else None)
+            return why_lost(claim.fd, claim.request, claim.grant.pieces if claim.grant else ())
         except OSError:  # no descriptor left for a look, or no answer from the server: it is not known
             return None

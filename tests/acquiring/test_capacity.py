@@ -28,7 +28,7 @@ def test_shared_holders_have_no_more_units_than_the_capacity() -> None:
 def test_weight_is_gathered_from_units_that_lie_apart() -> None:
     claims = [pylock.lock("x", "shared", capacity=6).new_claim() for _ in range(6)]
     assert all(claim.take() for claim in claims)
-    units = sorted(claims, key=lambda claim: claim.grant[1])
+    units = sorted(claims, key=lambda claim: claim.grant.pieces)
     for claim in units[::2]:
         claim.release()
     with pylock.lock("x", "shared", weight=3):

@@ -166,7 +166,7 @@ class LockMachine(RuleBasedStateMachine):
 
     def granted(self, contender: Contender) -> None:
         self.holders.append(contender)
-        contender.token = contender.claim.grant[0]
+        contender.token = contender.claim.grant.token
         if contender.mode in ("PW", "EX"):
             assert contender.token > self.last_token
             self.last_token = contender.token

@@ -546,9 +546,9 @@ class PoolMachine(RuleBasedStateMachine):
 
     def granted(self, contender: Contender) -> None:
         fits, first = self.fits(contender.weight), self.free()[: contender.weight]
-        self.given[contender] = contender.claim.grant[2]
+        self.given[contender] = contender.claim.grant.value
         assert fits, "granted although there is not enough"
-        assert list(contender.claim.grant[2]) == first, "not the first free ones"
+        assert list(contender.claim.grant.value) == first, "not the first free ones"
 
     def settle(self) -> None:
         """Ring everybody, in an order that favours nobody, until nobody is granted any more."""

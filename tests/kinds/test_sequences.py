@@ -633,7 +633,7 @@ WHOLE_COPY = b'{"last":99999,"out":{},"back":[],"number":99999,"check":"00000000
 
 def value_of(claim: Claim) -> Any:
     assert claim.grant is not None
-    return claim.grant[2]
+    return claim.grant.value
 
 
 class SequenceMachine(RuleBasedStateMachine):
