@@ -91,7 +91,7 @@ def _new_mark() -> Mark:
     try:
         page = mmap(-1, 1, MAP_PRIVATE | MAP_ANONYMOUS)
         page.madvise(_MADV_WIPEONFORK)
-    except (OSError, ValueError):
+    except OSError:
         return _Pid()
     page[0] = 1
     return page

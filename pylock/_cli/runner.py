@@ -13,7 +13,8 @@ from .._file.texts import from_os
 from .._locks import Lock, lock
 from .._queue.drivers import sleeping_by
 from .._run.environment import variables
-from .._run.supervisor import CannotRun, Supervisor, die_of, find_program, raw, restore_signals
+from .._run.programs import CannotRun, find_program
+from .._run.supervisor import Supervisor, die_of, raw, restore_signals
 from . import complain, message_of
 from .options import BUSY, END, IGNORE, NOTHING, ON_LOST, PROGRAM, SHOWN, UsageError
 from .settings import RunSettings, completed

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EACCES, ENOENT
 from os import PathLike
 from typing import Any, Literal
 from uuid import uuid4
@@ -24,9 +25,9 @@ from .._queue.drivers import drive
 from .._several import Composite, Several, all_of
 from .descendants import Family, become_subreaper, children
 from .environment import refuse_untellable, variables
+from .programs import NOT_FOUND, CannotRun, find_program
 from .relay import Relay
 from .signals import ignorable
-from .supervisor import NOT_FOUND, CannotRun, find_program
 from .terminal import Terminal
 
 _COOKIE = "PYLOCK_RUN"
@@ -226,8 +227,7 @@ def _program(name: str, path: str | None) -> str:
     try:
         return find_program(name, path)
     except CannotRun as error:
-        kind = FileNotFoundError if error.exit_code == NOT_FOUND else PermissionError
-        raise kind(2 if error.exit_code == NOT_FOUND else 13, str(error), name) from None
+        raise OSError(ENOENT if error.exit_code == NOT_FOUND else EACCES, str(error), name) from None
 
 
 def _await_end(child: subprocess.Popen[bytes], new_group: bool, relay: Relay) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import sys
 import threading
@@ -59,7 +60,9 @@ def test_of_a_cycle_of_threads_exactly_one_gives_up(length: int) -> None:
     [error] = [result for result in results if isinstance(result, pylock.Deadlock)]
     assert results.count("got both") == length - 1
     assert len(error.cycle) == length
-    assert all(name in str(error) for name in names), "the whole cycle is named"
+    wanted = re.findall(r'holds "(\w+)" and waits for "(\w+)"', str(error))
+    assert sorted(wanted) == sorted(zip(names, [*names[1:], names[0]], strict=True)), "the whole cycle is told"
+    assert [wants for _, wants in wanted] == [has for has, _ in [*wanted[1:], wanted[0]]], "as a ring"
 
 
 def test_of_a_cycle_of_processes_exactly_one_gives_up(contenders: type[Contender]) -> None:

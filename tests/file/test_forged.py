@@ -113,6 +113,11 @@ def test_format_of_a_field_that_takes_for_ever_to_write_is_refused(format: str) 
         library.timestamp("x", format)
 
 
+def test_format_of_the_widest_field_is_taken() -> None:
+    with library.timestamp("x", "%0255S") as hold:
+        assert len(hold.value) == 255
+
+
 def test_format_of_a_wide_field_is_written() -> None:
     with library.timestamp("x", "%020H") as hold:
         assert len(hold.value) == 20

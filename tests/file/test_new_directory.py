@@ -40,6 +40,7 @@ def refused(path: Path, *words: str) -> str:
 
 def test_init_refuses_a_directory_that_holds_something_else(existing: Path) -> None:
     (existing / "shadow").touch()
+    assert 'holds "shadow", no lock file of pylock; ' in refused(existing)
     (existing / "shadow-").touch()
     told = refused(existing)
     assert f'{existing} holds "shadow" and 1 more, no lock file of pylock; use a directory for lock files alone' in told
@@ -99,7 +100,7 @@ def test_directory_of_another_user_is_refused_unless_root_forces_it(existing: Pa
 def test_force_is_no_help_against_other_users_but_for_root(existing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
     with pytest.raises(library.LockError, match="belongs to user"):
-        make_shared(str(existing), 0o1777, force=True)
+        make_shared(str(existing), 0o1777, -1, force=True)
     assert mode(existing) == 0o755
 
 
@@ -127,7 +128,7 @@ def test_what_was_looked_at_is_what_is_changed(existing: Path, tmp_path: Path, m
         return listdir(fd)
 
     monkeypatch.setattr(os, "listdir", swap)
-    make_shared(str(new), 0o1777)
+    make_shared(str(new), 0o1777, -1)
     assert mode(existing) == 0o755
     assert mode(tmp_path / "moved") == 0o1777
 

@@ -183,7 +183,7 @@ def test_what_is_opened_in_a_directory_is_no_link_and_neither_waits_nor_becomes_
         pylock.sequence("numbers").acquire().release()
         pylock.status()
         list(clean(resolve(None)))
-        make_shared(str(directory), 0o2770)
+        make_shared(str(directory), 0o2770, -1)
     assert {"x.lock", "x.lock.0", "numbers.lock"} <= opened.keys()
     careful = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     assert {name for name, flags in opened.items() if flags & careful != careful} == set()
@@ -231,7 +231,7 @@ def test_another_users_file_in_a_sticky_directory_is_found_on_a_server_too(remot
 
 ELSEWHERE = {
     "_process": "/proc", "_run/descendants": "/proc", "_run/embedded": "/proc", "_run/terminal": "/dev/tty",
-    "_run/supervisor": "the program to run", "_cli/runner": "/proc", "_cli/taking": "/dev/null",
+    "_run/programs": "the program to run", "_cli/runner": "/proc", "_cli/taking": "/dev/null",
     "_cli/check/sweepers": "the settings of systemd-tmpfiles", "_cli/completion": "the scripts of the package",
 }  # fmt: skip
 """Rooms that have to do with paths outside lock directories alone."""

@@ -555,17 +555,37 @@ def test_waiter_in_the_background_leaves_the_prompt_alone(contenders: type[Conte
         os.write(terminal, b"kill %1\n")
 
 
-@pytest.mark.parametrize("new_group", [[], ["--new-group"]])
-def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(new_group: list[str]) -> None:
-    program = "trap 'echo struck; sleep 0.2; echo done; exit 3' INT; echo ready; while :; do sleep 0.01; done"
-    pid, terminal = on_terminal([*PYLOCK, "run", *new_group, "x", "--", "sh", "-c", program])
+COUNTS_STROKES = """
+import signal, sys, time
+strokes = []
+signal.signal(signal.SIGINT, lambda *_: strokes.append("+"))
+print("ready", flush=True)
+while not strokes:
+    pass
+print("struck", flush=True)
+end = time.monotonic() + 0.2
+while time.monotonic() < end:
+    pass
+print(*strokes, "done")
+sys.exit(3)
+"""
+"""It does not sleep: of two strokes that come before it wakes it would see one."""
+IN_PYTHON = "import sys, pylock; sys.exit(pylock.run(sys.argv[1:], 'x').exit_code)"
+
+
+@pytest.mark.parametrize(
+    "under_the_lock",
+    [[*PYLOCK, "run", "x", "--"], [*PYLOCK, "run", "--new-group", "x", "--"], [sys.executable, "-c", IN_PYTHON]],
+    ids=["command", "new group", "Python"],
+)
+def test_ctrl_c_reaches_the_command_once_and_the_lock_is_held_meanwhile(under_the_lock: list[str]) -> None:
+    pid, terminal = on_terminal([*under_the_lock, sys.executable, "-c", COUNTS_STROKES])
     try:
         read_until(terminal, "ready")
         os.write(terminal, b"\x03")
         read_until(terminal, "struck")
         assert not is_free("x")
-        rest = read_until(terminal, "done")
-        assert "struck" not in rest
+        assert read_until(terminal, "done").split() == ["+", "done"]
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
         assert is_free("x")
     finally:
