@@ -41,6 +41,15 @@ def test_timeout_names_holder_waiters_and_what_to_do(contenders: type[Contender]
     assert isinstance(caught.value, TimeoutError)
 
 
+def test_installation_that_has_lost_a_part_is_told_and_taken_for_no_timeout(
+    contenders: type[Contender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contenders().acquire("x")
+    monkeypatch.setitem(sys.modules, "pylock._acquiring.refusals", None)
+    with pytest.raises(ImportError, match="refusals"):
+        pylock.lock("x").acquire(0)
+
+
 def test_what_to_do_can_be_pasted_into_a_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     elsewhere = tmp_path / "my locks"
     elsewhere.mkdir()

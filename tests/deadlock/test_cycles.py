@@ -65,6 +65,30 @@ def test_of_a_cycle_of_threads_exactly_one_gives_up(length: int) -> None:
     assert [wants for _, wants in wanted] == [has for has, _ in [*wanted[1:], wanted[0]]], "as a ring"
 
 
+def test_number_of_a_sequence_is_held_like_a_lock() -> None:
+    meet = threading.Barrier(2)
+    results = outcomes(
+        nested(pylock.sequence("s"), pylock.lock("a"), meet), nested(pylock.lock("a"), pylock.sequence("s"), meet)
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Deadlock", "str"]
+
+
+def test_waiter_without_a_record_hides_no_cycle(directory: Path, contenders: type[Contender]) -> None:
+    """It has a seat already, and has not yet written who it is."""
+    contenders().acquire("z")
+    contenders().start_acquiring("z")
+    waiting("z", 1)
+    file = directory / "z.lock"
+    with file.open("r+b") as opened:
+        opened.write(re.sub(rb'\{"token": +null.*', lambda record: b" " * len(record[0]), file.read_bytes()))
+    meet = threading.Barrier(2)
+    with pylock.lock("y"):
+        results = outcomes(
+            nested(pylock.lock("a"), pylock.lock("b"), meet), nested(pylock.lock("b"), pylock.lock("a"), meet)
+        )
+    assert sorted(type(result).__name__ for result in results) == ["Deadlock", "str"]
+
+
 def test_of_a_cycle_of_processes_exactly_one_gives_up(contenders: type[Contender]) -> None:
     one, other = contenders(), contenders()
     one.ask("enter", name="a")

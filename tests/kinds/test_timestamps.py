@@ -16,6 +16,7 @@ from unittest import mock
 
 import pytest
 from command import pylock
+from contender import until
 
 import pylock as library
 from pylock._acquiring import waiting
@@ -193,6 +194,18 @@ def test_waiter_sleeps_until_the_tick_and_not_longer(clock: Clock) -> None:
     assert 0.03 < slept[2] <= 0.04
     claim.grant = granted.value.value
     claim.release()
+
+
+def test_who_waits_for_the_clock_and_a_lock_keeps_nobody_from_the_lock(clock: Clock) -> None:
+    clock.set("2024-06-01T12:00:00.900000")
+    take(SECONDS)
+    with ThreadPoolExecutor() as executor:
+        both = executor.submit(library.all_of(library.lock("a"), library.timestamp("t", SECONDS)).acquire, 30)
+        until(lambda: library.inspect("a").waiters)
+        for _ in range(20):
+            library.lock("a").acquire(5).release()
+        clock.move(milliseconds=100)
+        both.result(10).release()
 
 
 def test_several_hold_different_values_up_to_the_capacity(clock: Clock) -> None:

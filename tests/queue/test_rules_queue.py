@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -375,6 +376,17 @@ def test_who_may_lock_but_make_no_bell_waits_all_the_same(error: str, executor: 
         waiting("x", 1)
         hold.release()
         waiter.result(10).release()
+
+
+def test_bell_may_be_rung_by_all_who_may_use_the_directory(directory: Path, executor: ThreadPoolExecutor) -> None:
+    directory.chmod(0o1777)
+    hold = pylock.lock("x").acquire()
+    waiter = executor.submit(pylock.lock("x").acquire, 30)
+    waiting("x", 1)
+    [bell] = directory.glob("x.lock.*")
+    assert stat.S_IMODE(bell.stat().st_mode) == 0o1666
+    hold.release()
+    waiter.result(10).release()
 
 
 @pytest.mark.parametrize("error", ["EACCES", "EPERM"])

@@ -308,7 +308,12 @@ def test_signal_to_the_supervisor_alone_is_handed_on_once(name: str, start: Star
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [("USR1", signal.SIGUSR1), ("SIGRTMIN+2", signal.SIGRTMIN + 2), ("rtmax-1", signal.SIGRTMAX - 1)],
+    [
+        ("USR1", signal.SIGUSR1),
+        ("SIGRTMIN+2", signal.SIGRTMIN + 2),
+        ("rtmax-1", signal.SIGRTMAX - 1),
+        ("RTMAX-0", signal.SIGRTMAX),
+    ],
 )
 def test_ignored_signal_is_swallowed_and_the_command_has_its_default(name: str, number: int, start: Start) -> None:
     running = start("run", "--ignore-signal", name, "x", "--", "sh", "-c", "echo $$; read line; exit 0",

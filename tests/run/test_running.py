@@ -159,6 +159,27 @@ def test_signal_before_the_start_reaches_the_command(monkeypatch: pytest.MonkeyP
     assert pylock.run(["sleep", "60"], "x").signal == signal.SIGTERM
 
 
+def test_tree_hands_signals_on_to_those_who_outlive_the_command() -> None:
+    orphan = 'trap "echo struck; exit" TERM; echo $$; while :; do sleep 0.01; done'
+    program = """
+import sys, pylock
+outcome = pylock.run(["sh", "-c", 'sh -c "$0" & exit 5', sys.argv[1]], "x", wait_for="tree")
+print(outcome.exit_code)
+"""
+    words = [sys.executable, "-c", program, orphan]
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        pid = int(running.stdout.readline())
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        until(lambda: children.read_text().split() == [str(pid)])
+        try:
+            until(lambda: running.send_signal(signal.SIGTERM) or running.poll() is not None)
+        except AssertionError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        assert running.stdout.read() == "struck\n5\n"
+
+
 def test_tree_waits_for_orphans_and_leaves_other_children_alone() -> None:
     program = """
 import subprocess, sys, time, pylock
