@@ -131,6 +131,7 @@ def test_hold_is_converted_by_one_at_a_time() -> None:
 
 
 def test_conversion_that_waits_ends_when_another_thread_releases_the_hold() -> None:
+    descriptors = os.listdir("/proc/self/fd")
     other, hold = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
     with ThreadPoolExecutor(1) as thread:
         waits = thread.submit(hold.convert, "exclusive")
@@ -141,6 +142,7 @@ def test_conversion_that_waits_ends_when_another_thread_releases_the_hold() -> N
             waits.result()
     assert lets_in("x") == set(CODES)
     assert not pylock.inspect("x").waiters
+    assert len(os.listdir("/proc/self/fd")) <= len(descriptors)
 
 
 class Failing:

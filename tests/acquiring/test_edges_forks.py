@@ -398,6 +398,58 @@ hold.release()
     assert python(program) == "0\n"
 
 
+def test_fork_after_the_block_leaves_the_child_no_descriptor() -> None:
+    """It would hold the lock for a parent that is killed."""
+    program = """
+import os
+import pylock
+hold = pylock.lock("x").acquire()
+before = os.listdir("/proc/self/fd")
+with hold.across_fork():
+    if not (pid := os.fork()):
+        os._exit(0)
+    os.waitpid(pid, 0)
+other = pylock.lock("y").acquire()
+with other.across_fork():
+    pass
+pid = os.fork()
+if not pid:
+    try:
+        os.fstat(other.fileno())
+    except pylock.NotHeld:
+        pass
+    print(len(os.listdir("/proc/self/fd")) - len(before), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print(len(os.listdir("/proc/self/fd")) - len(before), flush=True)
+"""
+    assert python(program) == "-1\n0\n", "in the child that of the hold that went is closed, in the parent too"
+
+
+def test_block_that_could_not_begin_takes_nothing_along() -> None:
+    program = """
+import os
+import pylock
+from pylock._acquiring import inheritance
+
+def strike(fd, keeps):
+    if keeps:
+        raise KeyboardInterrupt
+
+hold = pylock.lock("x").acquire()
+keep, inheritance.keep_in_child = inheritance.keep_in_child, strike
+try:
+    hold.across_fork().__enter__()
+except KeyboardInterrupt:
+    inheritance.keep_in_child = keep
+    pid = os.fork()
+    if not pid:
+        os._exit(hold.held)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), hold.held)
+"""
+    assert python(program) == "0 True\n"
+
+
 def test_hold_that_was_released_cannot_go() -> None:
     hold = pylock.lock("x").acquire()
     hold.release()

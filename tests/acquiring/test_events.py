@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from command import environment
-from contender import ROOT, Contender, waiting
+from contender import ROOT, Contender, until, waiting
 
 import pylock
 from pylock._acquiring import events
@@ -101,6 +101,18 @@ def test_refusals_are_told_with_their_error(told: list[pylock.Event], contenders
         with pytest.raises(pylock.Deadlock):
             pylock.lock("y").acquire()
         assert kinds(told) == ["granted", "deadlock"]
+
+
+def test_conversion_that_waited_is_told(told: list[pylock.Event]) -> None:
+    other, hold = pylock.lock("x", "shared").acquire(), pylock.lock("x", "shared").acquire()
+    told.clear()
+    with ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(hold.convert, "exclusive")
+        until(lambda: pylock.inspect("x").waiters)
+        other.release()
+        waits.result()
+    assert sorted(kinds(told)) == ["converted", "released"]
+    hold.release()
 
 
 def test_conversion_loss_and_a_hold_that_is_dropped_are_told(told: list[pylock.Event], directory: Path) -> None:

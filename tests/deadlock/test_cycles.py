@@ -307,9 +307,11 @@ def test_nested_commands_in_a_cycle_end_with_125(tmp_path: Path) -> None:
     assert 'holds "b" and waits for "a"' in failed
 
 
-def test_python_below_a_command_that_holds_the_lock_is_told() -> None:
+@pytest.mark.parametrize("around", [[], ["run", "b", "--"]], ids=" ".join)
+def test_python_below_a_command_that_holds_the_lock_is_told(around: list[str]) -> None:
     program = "import pylock\nwith pylock.lock('a'): pass"
-    done = run_pylock("run", "a", "--", sys.executable, "-c", program)
+    outer = [*around, *PYLOCK] if around else []
+    done = run_pylock(*outer, "run", "a", "--", sys.executable, "-c", program)
     assert done.returncode == 1
     assert "Deadlock" in done.stderr
 

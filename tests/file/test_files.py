@@ -24,6 +24,7 @@ from pylock._acquiring import agreement
 from pylock._file import directories, layout, lockfile, removal
 from pylock._file import directories as mounts
 from pylock._file import header as headers
+from pylock._file.bytemap import SEAT_COUNT
 from pylock._request import Grant, Request
 
 NAMES = ["a/b", "a_b", "a%2Fb", ".", "..", "ä", "a\0b", "-", "x" * 300, "x" * 301, "ö" * 200, '"', "\udc80", " "]
@@ -351,6 +352,14 @@ def test_mount_table_is_understood() -> None:
     assert mounts.mount_of("/proc").type == "proc"
 
 
+def test_of_two_mounts_at_one_point_the_later_one_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    line = "36 35 98:0 / /mnt rw - {} source rw\n"
+    table.write_text(line.format("nfs4") + line.format("ext4") + line.replace("/mnt", "/").format("xfs"))
+    monkeypatch.setattr(mounts, "open", lambda path, **how: table.open(**how), raising=False)
+    assert mounts.mount_of("/mnt/locks").type == "ext4"
+
+
 def test_mount_that_hides_locks_from_other_hosts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mount = mounts.Mount("/mnt", "nfs", "server:/export", frozenset(["nolock"]))
     monkeypatch.setattr(directories, "mount_of", lambda path: mount)
@@ -405,13 +414,16 @@ def test_clean_removes_what_is_idle_and_keeps_the_rest(directory: Path) -> None:
             pass
     pylock.define("defined", capacity=0)
     os.mkfifo(directory / "idle.lock.3")
+    like_bells = [f"idle.lock.{word}" for word in ("03", "x", SEAT_COUNT)]
+    for name in like_bells:
+        os.mkfifo(directory / name)
     (directory / "other").touch()
     (directory / "of-another-program.lock").touch()
     with pylock.lock("held"):
         assert list(removal.clean(where, dry_run=True)) == ["idle.lock.3", "idle.lock"]
         assert list(removal.clean(where)) == ["idle.lock.3", "idle.lock"]
         left = sorted(entry.name for entry in directory.iterdir())
-        assert left == ["defined.lock", "held.lock", "of-another-program.lock", "other"]
+        assert left == ["defined.lock", "held.lock", *sorted(like_bells), "of-another-program.lock", "other"]
 
 
 def test_file_removed_between_open_and_lock_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -347,6 +347,16 @@ def test_lowered_capacity_touches_no_holder_and_admits_none_until_the_count_allo
     take().release()
 
 
+def test_who_finds_no_more_elements_allowed_keeps_none() -> None:
+    hold = take(*COLOURS)
+    library.define("p", capacity=1)
+    claim = library.pool("p").new_claim()
+    assert not claim.take()
+    assert len(library.inspect("p").holders) == 1
+    claim.close()
+    hold.release()
+
+
 def test_definition_of_another_kind_is_a_mismatch() -> None:
     with library.lock("x"), pytest.raises(library.DefinitionMismatch, match="is a lock, which cannot become a pool"):
         library.define("x", elements=COLOURS)

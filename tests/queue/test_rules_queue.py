@@ -216,6 +216,9 @@ def test_who_yields_insists_no_more(directory: Path) -> None:
     ticket.yield_place()
     assert not is_locked(directory / "x.lock", PENDING + 1)
     assert is_yielding(behind, 0)
+    ticket.claim_place()
+    ticket.insist()
+    assert is_locked(directory / "x.lock", PENDING + 1)
     for fd in (ticket.fd, behind):
         drop(fd)
 

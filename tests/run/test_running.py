@@ -159,6 +159,27 @@ def test_signal_before_the_start_reaches_the_command(monkeypatch: pytest.MonkeyP
     assert pylock.run(["sleep", "60"], "x").signal == signal.SIGTERM
 
 
+def test_without_a_terminal_the_signal_of_ctrl_c_is_handed_on() -> None:
+    program = """
+import pylock
+command = ["sh", "-c", 'trap "exit 3" INT; echo ready; while :; do sleep 0.01; done']
+print(pylock.run(command, "x").exit_code)
+"""
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        words, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(signal.SIGINT)
+        try:
+            until(lambda: running.poll() is not None)
+        except AssertionError:
+            os.killpg(running.pid, signal.SIGKILL)
+            raise
+        assert running.stdout.read() == "3\n"
+
+
 def test_tree_hands_signals_on_to_those_who_outlive_the_command() -> None:
     orphan = 'trap "echo struck; exit" TERM; echo $$; while :; do sleep 0.01; done'
     program = """
