@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from contender import Contender, until, waiting
+from contender import Contender, lets_in, until, waiting
 from kernel import replaced
 
 import pylock
@@ -18,6 +18,8 @@ from pylock import _holds
 from pylock._acquiring import attempt
 from pylock._acquiring import waiting as waiting_room
 from pylock._file import layout
+from pylock._modes import ALL
+from pylock._queue import tickets
 
 SOLE = ["EX", "PW"]
 EVERY_MODE = ["NL", "CR", "CW", "PR", "PW", "EX"]
@@ -157,6 +159,27 @@ def test_release_lets_go_of_the_latest_hold() -> None:
     with pytest.raises(pylock.NotHeld):
         second.release()
     first.release()
+
+
+def test_lock_does_not_keep_what_was_released() -> None:
+    lock = pylock.lock("x", "shared")
+    for _ in range(10):
+        lock.acquire().release()
+        lock.acquire()
+        lock.release()
+        with lock:
+            pass
+    assert len(lock._claims) <= 1
+
+
+@pytest.mark.parametrize("mode", ["CR", "CW", "EX", "PR"])
+def test_lock_whose_seats_are_all_taken_is_not_half_had(mode: str) -> None:
+    with replaced(tickets, "take_seat", lambda fd: None):
+        try:
+            pylock.lock("x", mode).acquire_nowait().release()
+        except pylock.WouldBlock:
+            pass
+    assert lets_in("x") == {rule.code for rule in ALL}
 
 
 def test_hold_is_a_context_manager_of_its_own() -> None:

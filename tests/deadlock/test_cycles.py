@@ -65,6 +65,22 @@ def test_of_a_cycle_of_threads_exactly_one_gives_up(length: int) -> None:
     assert [wants for _, wants in wanted] == [has for has, _ in [*wanted[1:], wanted[0]]], "as a ring"
 
 
+def test_cycle_is_believed_only_when_it_is_seen_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look is no moment: it reads one file after the other, and in between somebody may have let go."""
+    seen: list[tuple[object, ...]] = []
+    real = deadlocks._cycle_of
+
+    def note(me: deadlocks._Waiter, stuck: deadlocks._Stuck) -> list[deadlocks._Waiter]:
+        found = real(me, stuck)
+        seen.append((me.pid, me.seat, me.inode, *sorted(waiter.identity for waiter in found)))
+        return found
+
+    monkeypatch.setattr(deadlocks, "_cycle_of", note)
+    meet = threading.Barrier(2)
+    outcomes(nested(pylock.lock("a"), pylock.lock("b"), meet), nested(pylock.lock("b"), pylock.lock("a"), meet))
+    assert max(seen.count(look) for look in seen if len(look) > 3) > 1
+
+
 def test_number_of_a_sequence_is_held_like_a_lock() -> None:
     meet = threading.Barrier(2)
     results = outcomes(
@@ -292,13 +308,19 @@ def test_paths_in_a_cycle_with_a_plain_lock() -> None:
     assert sorted(type(result).__name__ for result in results) == ["Deadlock", "str"]
 
 
-def test_nested_commands_in_a_cycle_end_with_125(tmp_path: Path) -> None:
+@pytest.mark.parametrize("places", [("", ""), ("one", "other")], ids=["one directory", "two directories"])
+def test_nested_commands_in_a_cycle_end_with_125(places: tuple[str, str], tmp_path: Path, directory: Path) -> None:
+    where = {name: directory / place for name, place in zip("ab", places, strict=True)}
+    for place in where.values():
+        place.mkdir(exist_ok=True)
+
     def start(outer: str, inner: str) -> Running:
         """Run under one lock a command under the other, once both outer ones are held."""
         script = (
-            f"touch {outer}; until test -e {inner}; do sleep 0.01; done; exec {shlex.join(PYLOCK)} run {inner} -- true"
+            f"touch {outer}; until test -e {inner}; do sleep 0.01; done;"
+            f" exec {shlex.join(PYLOCK)} run -d {where[inner]} {inner} -- true"
         )
-        return Running("run", outer, "--", "sh", "-c", script, cwd=tmp_path)
+        return Running("run", "-d", str(where[outer]), outer, "--", "sh", "-c", script, cwd=tmp_path)
 
     ends = [running.end() for running in (start("a", "b"), start("b", "a"))]
     assert sorted(status for status, _, _ in ends) == [0, 125]

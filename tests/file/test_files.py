@@ -10,6 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -377,13 +378,18 @@ def test_file_system_without_a_disk_is_told_by_its_type_from_one_of_other_hosts(
     assert not directories._is_of_this_host(os.makedev(0, 99_999)), "not in the table, as a part of a btrfs"
 
 
-def test_file_removed_by_hand_during_a_long_wait_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pylock._acquiring import steps as contention
+@pytest.mark.parametrize("several", [False, True], ids=["lock", "all_of"])
+def test_file_removed_by_hand_during_a_long_wait_is_noticed(
+    several: bool, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pylock._acquiring import steps, together
 
-    monkeypatch.setattr(contention, "LONG", 0.0)
+    monkeypatch.setattr(steps, "LONG", 0.0)
+    monkeypatch.setattr(together, "LONG", 0.0)
+    wanted: Any = pylock.all_of(pylock.lock("x"), pylock.lock("y")) if several else pylock.lock("x")
     old = pylock.lock("x").acquire()
     with ThreadPoolExecutor() as pool:
-        waiter = pool.submit(pylock.lock("x").acquire)
+        waiter = pool.submit(wanted.acquire)
         waiting("x", 1)
         (directory / "x.lock").unlink()
         new = pylock.lock("x").acquire()

@@ -208,6 +208,12 @@ def test_who_waits_for_the_clock_and_a_lock_keeps_nobody_from_the_lock(clock: Cl
         both.result(10).release()
 
 
+def test_who_waits_in_vain_for_a_timestamp_and_a_lock_uses_up_no_time(clock: Clock) -> None:
+    with library.lock("z"), pytest.raises(library.LockTimeout):
+        library.all_of(library.timestamp("t", SECONDS), library.lock("z")).acquire(0)
+    assert take(SECONDS) == clock.shows(SECONDS)
+
+
 def test_several_hold_different_values_up_to_the_capacity(clock: Clock) -> None:
     holds = []
     for _ in range(2):

@@ -217,8 +217,11 @@ def test_who_yields_insists_no_more(directory: Path) -> None:
     assert not is_locked(directory / "x.lock", PENDING + 1)
     assert is_yielding(behind, 0)
     ticket.claim_place()
+    assert not is_yielding(behind, 0)
     ticket.insist()
     assert is_locked(directory / "x.lock", PENDING + 1)
+    ticket.yield_place()
+    assert is_yielding(behind, 0)
     for fd in (ticket.fd, behind):
         drop(fd)
 

@@ -73,6 +73,14 @@ def lose(name: str = "x") -> None:
 
 
 SLEEPS = ["sh", "-c", "echo runs; exec sleep 60"]
+UNLOCKS = """
+import fcntl, os, time
+names = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in range(3, 20) if os.path.exists(f"/proc/self/fd/{fd}")}
+[lock] = [fd for fd, name in names.items() if name.endswith("x.lock")]
+fcntl.fcntl(lock, fcntl.F_OFD_SETLK, bytes([fcntl.F_UNLCK, *31 * [0]]))  # a struct flock of all that there is
+print("runs", flush=True)
+time.sleep(60)
+"""
 STUBBORN = ["sh", "-c", "trap '' TERM; echo runs; exec sleep 60"]
 
 
@@ -87,6 +95,19 @@ def test_command_is_told_to_end(words: list[str], before: str, run: Run, tmp_pat
     assert process.returncode == -signal.SIGTERM
     assert errors == 'pylock: the lock "x" is lost: its file was removed or replaced; the command is told to end\n'
     assert "event=loss lock=x" in log.read_text()
+
+
+@pytest.mark.parametrize("words", [["-m", "shared"], ["-c2"], ["-m", "CR"]], ids=" ".join)
+def test_lock_of_any_mode_is_looked_at(words: list[str], run: Run) -> None:
+    process = run(*words, "--on-lost=term", "x", "--", *SLEEPS)
+    lose()
+    assert process.wait(20) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("words", [[], ["-m", "shared"]], ids=" ".join)
+def test_lock_that_was_unlocked_through_a_copy_of_its_descriptor_is_lost(words: list[str], run: Run) -> None:
+    process = run(*words, "--on-lost=term", "x", "--", sys.executable, "-c", UNLOCKS)
+    assert process.wait(20) == -signal.SIGTERM
 
 
 def test_command_that_does_not_end_is_killed_after_the_grace(run: Run) -> None:

@@ -212,6 +212,11 @@ def test_nested_run_of_the_same_lock_fails_at_once(outer: list[str], inner: list
     assert "held for it by pid" in done.stderr
 
 
+def test_nested_run_for_which_the_capacity_has_room_gets_it() -> None:
+    done = pylock("run", "-c2", "x", "--", *PYLOCK, "run", "-c2", "x", "--", "echo", "runs")
+    assert (done.stdout, done.stderr) == ("runs\n", "")
+
+
 def test_outer_run_of_a_file_that_is_about_to_go_is_passed_over(directory: Path) -> None:
     (directory / "x.lock").write_bytes(header.REMOVED)
     variables = environment(PYLOCK_HELD=f"1 PR 1 {directory / 'x.lock'}")
