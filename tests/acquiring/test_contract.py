@@ -161,6 +161,16 @@ def test_release_lets_go_of_the_latest_hold() -> None:
     first.release()
 
 
+def test_objects_say_what_they_are() -> None:
+    lock = pylock.lock("x")
+    assert repr(lock) == '<Lock "x" exclusive not held>'
+    with lock:
+        assert repr(lock) == '<Lock "x" exclusive held>'
+        assert repr(pylock.inspect("x").definition) == "<definition capacity=unlimited policy=shared-first>"
+    with pylock.pool("p", ["a"]):
+        assert repr(pylock.inspect("p").definition) == "<definition of a pool capacity=1 policy=shared-first>"
+
+
 def test_lock_does_not_keep_what_was_released() -> None:
     lock = pylock.lock("x", "shared")
     for _ in range(10):
@@ -174,12 +184,12 @@ def test_lock_does_not_keep_what_was_released() -> None:
 
 @pytest.mark.parametrize("mode", ["CR", "CW", "EX", "PR"])
 def test_lock_whose_seats_are_all_taken_is_not_half_had(mode: str) -> None:
+    claim = pylock.lock("x", mode).new_claim()
     with replaced(tickets, "take_seat", lambda fd: None):
-        try:
-            pylock.lock("x", mode).acquire_nowait().release()
-        except pylock.WouldBlock:
-            pass
+        if claim.take():
+            claim.release()
     assert lets_in("x") == {rule.code for rule in ALL}
+    claim.close()
 
 
 def test_hold_is_a_context_manager_of_its_own() -> None:

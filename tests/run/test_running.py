@@ -159,6 +159,39 @@ def test_signal_before_the_start_reaches_the_command(monkeypatch: pytest.MonkeyP
     assert pylock.run(["sleep", "60"], "x").signal == signal.SIGTERM
 
 
+def test_command_is_of_the_programs_process_group_unless_another_is_asked_for(tmp_path: Path) -> None:
+    for new_group in (None, True):
+        with (tmp_path / "group").open("w+") as told:
+            options = {"new_group": new_group} if new_group else {}
+            pylock.run(["sh", "-c", "cut -d' ' -f5 /proc/$$/stat"], "x", stdout=told, **options)  # type: ignore[arg-type]
+            told.seek(0)
+            assert (int(told.read()) == os.getpgrp()) is not new_group
+
+
+def test_tree_does_not_wait_for_what_another_thread_starts_meanwhile(tmp_path: Path) -> None:
+    program = """
+import subprocess, sys, threading, time, pylock
+sleeping = []
+def start():
+    while not pylock.inspect("x").holders:
+        pass
+    sleeping.append(subprocess.Popen(["sleep", "60"]))
+    open("started", "w")
+thread = threading.Thread(target=start)
+thread.start()
+outcome = pylock.run(["sh", "-c", "until test -e started; do sleep 0.01; done; exit 5"], "x", wait_for="tree")
+thread.join()
+print(outcome.exit_code, sleeping[0].poll())
+sleeping[0].kill()
+sleeping[0].wait()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, cwd=tmp_path, timeout=20,
+        check=False,
+    )  # fmt: skip
+    assert done.stdout == "5 None\n", done.stderr
+
+
 def test_without_a_terminal_the_signal_of_ctrl_c_is_handed_on() -> None:
     program = """
 import pylock
