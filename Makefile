@@ -8,12 +8,13 @@ TRIED := .venv-wheel
 SITE := .venv-docs
 FRAMEWORKS := .venv-frameworks
 PYTHONS := .venv-nox
+SURVEY := .venv-survey
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 export PYTHONPATH := .:tests
 
-.PHONY: help demo test coverage test-newest pythons test-docs test-nfs frameworks upgrade soak explore mutants bench bench-plots lint docs pictures \
-	screens wheel clean
+.PHONY: help demo test coverage test-newest pythons test-docs test-nfs frameworks upgrade soak explore mutants survey bench \
+	bench-plots lint docs pictures screens wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ explore: $(VENV)/dev ## every schedule of two to four contenders, for SECONDS of
 mutants: $(VENV)/dev ## break lines of pylock in a copy, and see that the tests notice; WHAT names files
 	$(BIN)/python tests/mutations.py $(WHAT)
 
+survey: $(SURVEY)/dev ## break pylock by rule, and tell what no test notices: hours, but it goes on where it was; WHAT for words
+	$(SURVEY)/bin/python -m survey $(WHAT)
+
 bench: $(VENV)/dev ## what it costs, beside the raw system calls and the peers
 	$(BIN)/python -m benchmarks $(WHAT) $(if $(JSON),--json $(JSON))
 
@@ -102,7 +106,7 @@ wheel: ## build the wheel, and try it alone in an environment of its own
 		fish/vendor_completions.d/pylock.fish
 
 clean: ## remove what these targets have made
-	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) $(PYTHONS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(NEWEST) $(TRIED) $(SITE) $(FRAMEWORKS) $(PYTHONS) $(SURVEY) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .survey
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("pylock needs Python 3.11 or newer; set PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
@@ -131,6 +135,12 @@ $(FRAMEWORKS)/dev: pyproject.toml
 	$(PYTHON) -m venv $(FRAMEWORKS)
 	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade pip
 	$(FRAMEWORKS)/bin/python $(INSTALL) --upgrade --group frameworks --editable .
+	@touch $@
+
+$(SURVEY)/dev: pyproject.toml
+	$(PYTHON) -m venv $(SURVEY)
+	$(SURVEY)/bin/python $(INSTALL) --upgrade pip
+	$(SURVEY)/bin/python $(INSTALL) --upgrade --group survey --editable .
 	@touch $@
 
 $(PYTHONS)/installed: pyproject.toml

@@ -60,8 +60,13 @@ def test_fuser_names_the_same_processes(start: Start) -> None:
     assert set(map(int, done.stdout.split())) == {running.pid, command}
 
 
-def test_command_of_a_program_that_was_killed_is_shown_in_its_place() -> None:
-    program = f"import pylock; pylock.run({SLEEPS!r}, 'x')"
+@pytest.mark.parametrize(
+    "patched",
+    ["", "from gevent import monkey; monkey.patch_all()", "import eventlet; eventlet.monkey_patch()"],
+    ids=["plain", "gevent", "eventlet"],
+)
+def test_command_of_a_program_that_was_killed_is_shown_in_its_place(patched: str) -> None:
+    program = f"{patched}\nimport pylock; pylock.run({SLEEPS!r}, 'x')"
     with subprocess.Popen([sys.executable, "-c", program], env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         command = int(process.stdout.readline())
