@@ -39,18 +39,26 @@ class Reach:
         self._lines: dict[str, dict[int, set[str]]] = {}
 
     def tests(self, file: str, lines: Iterable[int]) -> list[str]:
-        """Those that pass and go through one of the lines: the fastest of each file of tests, then its second."""
+        """Those that pass and go through one of the lines: of the room's own folder, then of others.
+
+        First comes the fastest of each file of tests, then its second.
+        """
         if file not in self._lines:
             self._lines[file] = self._of_file(file)
         known = self._lines[file]
         found = set().union(*(known.get(line, ()) for line in lines))
         if not found:
             found = next((known[line] for line in range(min(lines), 0, -1) if known.get(line)), set())
-        found |= {test for test in set().union(*known.values()) if _is_blind(test.split("::")[0])}
+        blind = {test for test in set().union(*known.values()) if _is_blind(test.split("::")[0])}
         files = defaultdict(list)
-        for test in found & self._seconds.keys():
+        for test in (found | blind) & self._seconds.keys():
             files[test.split("::")[0]].append((self._seconds[test], test))
-        places = ((place, *each) for tests in files.values() for place, each in enumerate(sorted(tests)))
+        own = f"tests/{file.removeprefix('_').split('/')[0]}/"
+        places = (
+            (not name.startswith(own), place, *each)
+            for name, tests in files.items()
+            for place, each in enumerate(sorted(tests))
+        )
         return [test for *_, test in sorted(places)]
 
     def seconds(self, tests: Iterable[str]) -> float:
