@@ -347,6 +347,17 @@ def test_lowered_capacity_touches_no_holder_and_admits_none_until_the_count_allo
     take().release()
 
 
+def test_elements_that_are_too_many_with_those_that_are_left_are_refused() -> None:
+    """Of an element that is taken out while it is held the header keeps the place."""
+    old, new = "a" * 9_500, "b" * 9_500
+    with take(old):
+        with pytest.raises(ValueError, match="too many or too long"):
+            library.define("p", elements=[new])
+        assert library.inspect("p").definition.elements == (old,)
+    library.define("p", elements=[new])
+    take().release()
+
+
 def test_who_finds_no_more_elements_allowed_keeps_none() -> None:
     hold = take(*COLOURS)
     library.define("p", capacity=1)

@@ -159,6 +159,22 @@ def test_signal_before_the_start_reaches_the_command(monkeypatch: pytest.MonkeyP
     assert pylock.run(["sleep", "60"], "x").signal == signal.SIGTERM
 
 
+def test_command_that_the_program_has_waited_for_elsewhere_is_not_taken_for_one_that_succeeded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.waitid
+
+    def too_late(kind: int, pid: int, options: int) -> object:
+        os.waitpid(pid, 0)
+        return real(kind, pid, options)
+
+    monkeypatch.setattr(os, "waitid", too_late)
+    outcome = pylock.run(["true"], "x")
+    assert (outcome.ran, outcome.exit_code, outcome.signal) == (True, None, None)
+    assert "as this program has waited for it elsewhere; it counts as failed" in caplog.text
+    assert not pylock.lock("x").locked()
+
+
 def test_command_is_of_the_programs_process_group_unless_another_is_asked_for(tmp_path: Path) -> None:
     for new_group in (None, True):
         with (tmp_path / "group").open("w+") as told:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from itertools import islice
 from types import CodeType
 from typing import Any, NamedTuple
@@ -75,17 +74,14 @@ class Mutant(NamedTuple):
 def all_mutants() -> Iterator[Mutant]:
     """Each once: what Python reads as the code itself, or as another mutant's, is left out, and what it cannot read."""
     house = ROOT / "pylock"
-    for path in (
-        *(path for room in ROOMS for path in sorted((house / room).glob("*.py"))),
-        *map(house.joinpath, FILES),
-    ):
-        seen = {_meaning(path.read_text())}
+    rooms = [path for room in ROOMS for path in sorted((house / room).glob("*.py"))]
+    for path in (*rooms, *map(house.joinpath, FILES)):
+        seen = {None, _meaning(path.read_text())}
         for mutant in _of_file(str(path.relative_to(house)), path.read_text()):
-            with suppress(SyntaxError):
-                meaning = _meaning(mutant.code)
-                if meaning not in seen:
-                    seen.add(meaning)
-                    yield mutant
+            meaning = _meaning(mutant.code)
+            if meaning not in seen:
+                seen.add(meaning)
+                yield mutant
 
 
 def _of_file(file: str, source: str) -> Iterator[Mutant]:
@@ -118,8 +114,12 @@ def _change(file: str, source: str, code: str) -> str:
     return f"{file}: {old} -> {new}"
 
 
-def _meaning(code: str) -> tuple[object, ...]:
-    return _of_block(compile(code, "", "exec"))
+def _meaning(code: str) -> tuple[object, ...] | None:
+    """As Python reads it, wherever it stands; None if it is no code."""
+    try:
+        return _of_block(compile(code, "", "exec"))
+    except SyntaxError:
+        return None
 
 
 def _of_block(block: CodeType) -> tuple[object, ...]:
