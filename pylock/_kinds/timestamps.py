@@ -8,6 +8,7 @@ counts, so that the hour which comes twice in autumn gives no text twice; where 
 from __future__ import annotations
 
 import re
+from _thread import _local
 from calendar import timegm
 from time import localtime, strftime, time_ns
 
@@ -85,8 +86,20 @@ class Timestamp(Lock[TimestampHold]):
     _face_of = TimestampHold
 
 
+class _LastTry(_local):
+    """What came of the last try of this thread: who asks for a pause has just tried, and lets no task in between."""
+
+    refused = False
+    """The value of that moment was given already."""
+    late = False
+    """It was given for a later moment: the clock is behind."""
+
+
+_last_try = _LastTry()
+
+
 class _TimestampKind(Kind):
-    __slots__ = ("_format", "_grain", "_late", "_refused", "_zoned")
+    __slots__ = ("_format", "_grain", "_zoned")
 
     name = TIMESTAMP
     gives = True
@@ -98,18 +111,17 @@ class _TimestampKind(Kind):
         self._format = format
         self._grain = _grain_of(format)
         self._zoned = any(letter in _ZONED for letter, _ in _SPECIFIER.findall(format))
-        self._refused, self._late = False, False
 
     def attempt_in(self, mode: ModeRule) -> Attempt:
         return self._attempt
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        self._refused, self._late = False, False
+        _last_try.refused = _last_try.late = False
         return attempt_with_value(fd, request, self._next)
 
     def pause(self, seconds: float) -> float:
         """Until the next grain begins, if that is what is waited for, and not a holder or a clock far behind."""
-        if self._late or not self._refused:
+        if _last_try.late or not _last_try.refused:
             return seconds
         left = self._grain - _wall(_now()) % self._grain
         return min(seconds, max(left / _SECOND, _SHORTEST_PAUSE))
@@ -121,9 +133,9 @@ class _TimestampKind(Kind):
         times = {"utc": now - since, "wall": _wall(now) - since}
         clock = "utc" if self._zoned else "wall"
         last: int = state.get(clock, 0)
-        self._late = times[clock] < last
-        self._refused = times[clock] <= last
-        if self._refused:
+        _last_try.late = times[clock] < last
+        _last_try.refused = times[clock] <= last
+        if _last_try.refused:
             return None
         for each, moment in times.items():
             state[each] = max(moment, state.get(each, 0))

@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 from command import pylock
 from contender import until
+from kernel import UNITS, lock_bytes, strange_program
 
 import pylock as library
 from pylock._acquiring import waiting
@@ -206,6 +207,22 @@ def test_who_waits_for_the_clock_and_a_lock_keeps_nobody_from_the_lock(clock: Cl
             library.lock("a").acquire(5).release()
         clock.move(milliseconds=100)
         both.result(10).release()
+
+
+def test_threads_with_one_object_each_wait_for_what_keeps_them_out_themselves(clock: Clock) -> None:
+    """One is refused by the clock, and the other by a holder, before the first goes to sleep."""
+    clock.set("2024-06-01T12:00:00.900000")
+    take(SECONDS)
+    lock = library.timestamp("t", SECONDS)
+    mine, others = lock.new_claim(), lock.new_claim()
+    assert not mine.take()
+    with ThreadPoolExecutor(1) as thread, strange_program(Path(mine.request.path)) as holder:
+        lock_bytes(holder, UNITS, 0)
+        assert not thread.submit(others.take).result()
+        assert lock.request.kind.pause(30) <= 0.1
+        assert thread.submit(lock.request.kind.pause, 30).result() == 30
+    for claim in (mine, others):
+        claim.close()
 
 
 def test_who_waits_in_vain_for_a_timestamp_and_a_lock_uses_up_no_time(clock: Clock) -> None:
