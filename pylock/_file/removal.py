@@ -129,15 +129,15 @@ def _is_seat(text: str) -> bool:
 
 
 def _remove_bell(directory: str, lock_name: str, seat: str, dry_run: bool) -> bool:
-    path = os.path.join(directory, f"{lock_name}.{seat}")
-    byte = SEATS + int(seat)
+    file = os.path.join(directory, lock_name)
+    path = f"{file}.{seat}"
     fd = -1
     try:
         if not S_ISFIFO(os.lstat(path).st_mode):
             return False
         try:
-            fd = open_noted(os.path.join(directory, lock_name), _OPEN)
-            if not try_lock(fd, byte_lock(byte)):
+            fd = open_noted(file, _OPEN)
+            if not try_lock(fd, byte_lock(SEATS + int(seat))) or not is_at(fd, file):
                 return False
         except FileNotFoundError:
             pass  # no lock file, so nobody sits there

@@ -432,6 +432,26 @@ def test_clean_removes_what_is_idle_and_keeps_the_rest(directory: Path) -> None:
         assert left == ["defined.lock", "held.lock", *sorted(like_bells), "of-another-program.lock", "other"]
 
 
+def test_bell_of_a_waiter_for_a_file_that_took_the_place_meanwhile_stays(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its seat is free in the file that was opened, and taken in the one that is there."""
+    with pylock.lock("x"):
+        pass
+    bell = directory / "x.lock.0"
+    os.mkfifo(bell)
+    real = removal.try_lock
+
+    def too_late(fd: int, lock: bytes) -> bool:
+        (directory / "x.lock").rename(directory / "old")
+        (directory / "x.lock").touch()
+        return real(fd, lock)
+
+    monkeypatch.setattr(removal, "try_lock", too_late)
+    assert not removal._remove_bell(str(directory), "x.lock", "0", dry_run=False)
+    assert bell.exists()
+
+
 def test_file_removed_between_open_and_lock_is_noticed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pylock.lock("x"):
         pass
