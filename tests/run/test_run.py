@@ -680,6 +680,13 @@ def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected:
         until(lambda: is_free("x"))
 
 
+def test_program_has_the_terminal_again_after_a_command_in_its_own_group() -> None:
+    program = "import pylock; pylock.run(['true'], 'x', new_group=True); print('heard', open('/dev/tty').readline())"
+    with interactive_shell() as terminal:
+        os.write(terminal, f"{shlex.join([sys.executable, '-c', program])}\nword\n".encode())
+        read_until(terminal, "heard word")
+
+
 @pytest.mark.parametrize(
     "words", [[*PYLOCK, "run", "--new-group", "x", "--"], [sys.executable, "-c", NEW_GROUP_FROM_PYTHON]]
 )
