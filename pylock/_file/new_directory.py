@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
-def make_shared(path: str, mode: int, gid: int, *, force: bool = False) -> None:
+def make_shared(path: str, mode: int, gid: int, *, force: bool) -> None:
     """Make a directory with this mode and group, or give them to an existing one; -1 leaves the group.
 
     An existing one must belong to this user, hold nothing but lock files, and not be opened to more users than before.

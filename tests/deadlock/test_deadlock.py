@@ -34,6 +34,13 @@ def test_plain_try_would_block() -> None:
             pylock.lock("x").acquire(0)
 
 
+def test_block_of_what_several_have_granted_is_one_of_each() -> None:
+    both = pylock.all_of(pylock.lock("a"), pylock.lock("b"))
+    for asked in (lambda: both, both.acquire):
+        with asked(), pytest.raises(pylock.Deadlock):
+            pylock.lock("a").acquire(5)
+
+
 def test_nested_compatible_block_is_granted() -> None:
     with pylock.lock("x", "shared"), pylock.lock("x", "shared"), pylock.lock("x", "CR"):
         assert len(pylock.inspect("x").holders) == 3

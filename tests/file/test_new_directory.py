@@ -118,6 +118,15 @@ def test_init_refuses_what_is_no_directory_itself(existing: Path, tmp_path: Path
     assert mode(existing) == 0o755
 
 
+def test_directory_that_was_looked_at_is_not_kept_open(tmp_path: Path, directory: Path) -> None:
+    library.lock("x").acquire().release()
+    for make in (lambda: make_shared(str(directory), 0o1777, -1, force=True), lambda: make_private(str(directory))):
+        make()  # and whatever is loaded for it
+        before = os.listdir("/proc/self/fd")
+        make()
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_what_was_looked_at_is_what_is_changed(existing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A: looks at its new directory. B: puts a link in its place. A: changes what it looked at."""
     new, listdir = tmp_path / "new", os.listdir
@@ -128,7 +137,7 @@ def test_what_was_looked_at_is_what_is_changed(existing: Path, tmp_path: Path, m
         return listdir(fd)
 
     monkeypatch.setattr(os, "listdir", swap)
-    make_shared(str(new), 0o1777, -1)
+    make_shared(str(new), 0o1777, -1, force=False)
     assert mode(existing) == 0o755
     assert mode(tmp_path / "moved") == 0o1777
 
@@ -140,7 +149,7 @@ def test_what_could_not_be_given_its_group_is_not_left_behind(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "fchown", denied)
     with pytest.raises(library.LockError, match="cannot be given to group 1; only its members and root can do that"):
-        make_shared(str(tmp_path / "new"), 0o2770, 1)
+        make_shared(str(tmp_path / "new"), 0o2770, 1, force=False)
     assert not (tmp_path / "new").exists()
 
 

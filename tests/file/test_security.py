@@ -183,7 +183,7 @@ def test_what_is_opened_in_a_directory_is_no_link_and_neither_waits_nor_becomes_
         pylock.sequence("numbers").acquire().release()
         pylock.status()
         list(clean(resolve(None)))
-        make_shared(str(directory), 0o2770, -1)
+        make_shared(str(directory), 0o2770, -1, force=False)
     assert {"x.lock", "x.lock.0", "numbers.lock"} <= opened.keys()
     careful = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     assert {name for name, flags in opened.items() if flags & careful != careful} == set()

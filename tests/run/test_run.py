@@ -318,6 +318,7 @@ def test_signal_to_the_supervisor_alone_is_handed_on_once(name: str, start: Star
         ("SIGRTMIN+2", signal.SIGRTMIN + 2),
         ("rtmax-1", signal.SIGRTMAX - 1),
         ("RTMAX-0", signal.SIGRTMAX),
+        ("RTMIN+0", signal.SIGRTMIN),
     ],
 )
 def test_ignored_signal_is_swallowed_and_the_command_has_its_default(name: str, number: int, start: Start) -> None:
@@ -681,10 +682,17 @@ def test_command_in_its_own_group_has_the_terminal(words: list[str], redirected:
 
 
 def test_program_has_the_terminal_again_after_a_command_in_its_own_group() -> None:
-    program = "import pylock; pylock.run(['true'], 'x', new_group=True); print('heard', open('/dev/tty').readline())"
+    program = """
+import os, pylock
+pylock.run(["true"], "x", new_group=True)
+before = os.listdir("/proc/self/fd")
+pylock.run(["true"], "x", new_group=True)
+after = os.listdir("/proc/self/fd")
+print("heard", open("/dev/tty").readline().strip(), len(after) - len(before))
+"""
     with interactive_shell() as terminal:
         os.write(terminal, f"{shlex.join([sys.executable, '-c', program])}\nword\n".encode())
-        read_until(terminal, "heard word")
+        read_until(terminal, "heard word 0")
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,16 @@ def test_command_that_the_program_has_waited_for_elsewhere_is_not_taken_for_one_
     assert not pylock.lock("x").locked()
 
 
+def test_handler_of_sigchld_is_called_once_the_command_has_been_waited_for() -> None:
+    seen: list[bool] = []
+    before = signal.signal(signal.SIGCHLD, lambda *_: seen.append(pylock.lock("x").locked()))
+    try:
+        assert pylock.run(["sh", "-c", "exit 4"], "x").exit_code == 4
+        assert seen
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_command_is_of_the_programs_process_group_unless_another_is_asked_for(tmp_path: Path) -> None:
     for new_group in (None, True):
         with (tmp_path / "group").open("w+") as told:
