@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from mutations import MUTATIONS, ROOT, Fate, Mutation, try_out
-from survey.explained import EXPLAINED
 
 HARMLESS = Mutation(
     "_file/texts.py", "from __future__ import annotations", "from __future__ import annotations  # as it was",
@@ -23,14 +21,6 @@ def test_each_changes_the_code_and_names_tests_that_are_there() -> None:
         for test in each.tests.split():
             file, _, name = test.partition("::")
             assert f"def {name.partition('[')[0]}(" in (ROOT / "tests" / file).read_text(), test
-
-
-@pytest.mark.parametrize("change", [change for changes in EXPLAINED.values() for change in changes])
-def test_mutant_of_the_survey_that_is_explained_is_of_code_that_is_there(change: str) -> None:
-    file, _, words = change.partition(": ")
-    code = " ".join((ROOT / "pylock" / file).read_text().split())
-    parts = " ".join(words.split()).split(" -> ")
-    assert any(" -> ".join(parts[:place]) in code for place in range(1, len(parts)))
 
 
 def test_survivor_is_told() -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from contender import ROOT
 
-from .explained import EXPLAINED
+from .explained import is_explained
 from .mutants import Mutant, all_mutants
 from .reach import Reach, measure
 from .trials import Trial, place_of_trials
@@ -124,9 +124,8 @@ def main() -> int:
 
 
 def tell(verdicts: Sequence[Verdict], mutants: int) -> int:
-    explained = {change for changes in EXPLAINED.values() for change in changes}
     unnoticed = [verdict for verdict in verdicts if not verdict.noticed]
-    unexplained = [verdict for verdict in unnoticed if verdict.change not in explained]
+    unexplained = [verdict for verdict in unnoticed if not is_explained(verdict.change)]
     print(*sorted(map(str, unexplained)), sep="\n")
     print(
         f"{mutants} mutants, {len(verdicts)} tried, {len(verdicts) - len(unnoticed)} noticed, "
