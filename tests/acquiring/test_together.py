@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from command import Running
 from contender import Contender, until, waiting
-from kernel import descriptors_of
+from kernel import descriptors_of, is_locked
 
 import pylock
 from pylock._acquiring import together
 from pylock._acquiring import waiting as waiting_room
+from pylock._file.bytemap import YIELDING
 
 
 def all_of(names: str, **options: Any) -> Any:
@@ -47,11 +48,14 @@ def test_who_waits_for_several_locks_keeps_nobody_from_those_that_are_free(
 
 @pytest.mark.parametrize("policy", ["fair", "shared-first"])
 @pytest.mark.parametrize("closed", ["a", "b"])
-def test_a_closed_lock_stops_only_those_who_use_it(executor: ThreadPoolExecutor, closed: str, policy: str) -> None:
+def test_a_closed_lock_stops_only_those_who_use_it(
+    executor: ThreadPoolExecutor, closed: str, policy: str, directory: Path
+) -> None:
     free = ({"a", "b"} - {closed}).pop()
     for name in "ab":
         pylock.define(name, capacity=0 if name == closed else None, policy=policy)
     job = wait_for(executor, "ab")
+    until(lambda: is_locked(directory / f"{free}.lock", YIELDING))  # as it does from its first sleep on
     for _ in range(together.ROUNDS + 2):  # as often as they like
         first = pylock.lock(free).acquire_nowait()
         second = executor.submit(pylock.lock(free).acquire, 10)

@@ -471,8 +471,20 @@ def no_safety_looks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(room, name, 60.0)
 
 
+def is_heard(pid: int) -> bool:
+    """Whether this process listens for the end of that one: pidfd_open(2) and proc(5) have its pid in fdinfo."""
+    for file in Path("/proc/self/fdinfo").iterdir():
+        try:
+            if f"Pid:\t{pid}\n" in file.read_text():
+                return True
+        except OSError:  # closed meanwhile
+            continue
+    return False
+
+
 def assert_is_granted_soon(waiter: Future[Any], holder: Contender, first: Contender) -> None:
     """Also if the holder has rung the first, and that dies before it takes the lock."""
+    until(lambda: is_heard(first.pid))
     first.stop()
     holder.release()
     first.kill()
