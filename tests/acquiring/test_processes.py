@@ -105,7 +105,7 @@ def test_forked_child_may_take_the_lock_for_itself() -> None:
 
 def test_fork_while_another_thread_loads_what_it_needs_first() -> None:
     program = """
-import importlib.abc, os, signal, sys, threading
+import faulthandler, importlib.abc, os, sys, threading
 import pylock
 
 begun, forking = threading.Event(), threading.Event()
@@ -130,7 +130,7 @@ thread.start()
 begun.wait()
 pid = os.fork()
 if pid == 0:
-    signal.alarm(10)
+    faulthandler.dump_traceback_later(30, exit=True)
     refused()
     os._exit(0)
 thread.join()

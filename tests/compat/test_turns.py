@@ -352,6 +352,7 @@ def test_loop_goes_on_while_a_task_waits(stranger: Party, path: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file")  # of /proc, closed all the same where the handler raises within
 def test_interrupted_wait_leaves_nothing_behind(stranger: Party, path: str) -> None:
     class Interrupt(Exception):
         pass

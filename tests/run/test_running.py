@@ -23,6 +23,12 @@ def test_outcome_of_a_command_that_ends() -> None:
     assert pylock.run(["sh", "-c", "exit 4"], "x") == pylock.Outcome(4, None, pytest.approx(0, abs=5), True)  # type: ignore[arg-type]
 
 
+def test_outcome_does_not_change() -> None:
+    outcome = pylock.run(["true"], "x")
+    with pytest.raises(AttributeError):
+        outcome.exit_code = 1  # type: ignore[misc]
+
+
 def test_outcome_of_a_command_that_is_killed() -> None:
     outcome = pylock.run(["sh", "-c", "kill -9 $$"], pylock.lock("x"))
     assert (outcome.exit_code, outcome.signal, outcome.ran) == (None, signal.SIGKILL, True)
