@@ -182,8 +182,8 @@ def test_command_that_the_program_has_waited_for_elsewhere_is_not_taken_for_one_
 
 
 def test_handler_of_sigchld_is_called_once_the_command_has_been_waited_for() -> None:
-    seen: list[bool] = []
-    before = signal.signal(signal.SIGCHLD, lambda *_: seen.append(pylock.lock("x").locked()))
+    seen: list[int] = []
+    before = signal.signal(signal.SIGCHLD, lambda number, frame: seen.append(number))
     try:
         assert pylock.run(["sh", "-c", "exit 4"], "x").exit_code == 4
         assert seen
@@ -192,12 +192,13 @@ def test_handler_of_sigchld_is_called_once_the_command_has_been_waited_for() -> 
 
 
 def test_command_is_of_the_programs_process_group_unless_another_is_asked_for(tmp_path: Path) -> None:
-    for new_group in (None, True):
+    groups = []
+    for options in ({}, {"new_group": True}):
         with (tmp_path / "group").open("w+") as told:
-            options = {"new_group": new_group} if new_group else {}
             pylock.run(["sh", "-c", "cut -d' ' -f5 /proc/$$/stat"], "x", stdout=told, **options)  # type: ignore[arg-type]
             told.seek(0)
-            assert (int(told.read()) == os.getpgrp()) is not new_group
+            groups.append(int(told.read()))
+    assert groups[0] == os.getpgrp() != groups[1]
 
 
 def test_tree_does_not_wait_for_what_another_thread_starts_meanwhile(tmp_path: Path) -> None:

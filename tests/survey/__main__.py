@@ -19,7 +19,7 @@ from contender import ROOT
 
 from .explained import is_explained
 from .mutants import Mutant, all_mutants
-from .reach import Reach, measure
+from .reach import Reach, is_measured, measure
 from .trials import Trial, place_of_trials
 
 _FIRST = 12
@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument("--show", action="store_true", help="try none, only tell what is known")
     options = parser.parse_args()
     place = ROOT / ".survey"
-    if not (place / "reach").exists():
+    if not is_measured(place / "reach"):
         measure(place / "reach")
     mutants = [
         each for each in all_mutants() if not options.words or any(word in each.change for word in options.words)

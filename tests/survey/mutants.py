@@ -34,8 +34,6 @@ _CHANGES = (
     ),
 )
 _FOR_TYPES_ALONE = ("TYPE_CHECKING", "@overload", "assert ")
-
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

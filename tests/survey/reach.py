@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -75,8 +76,14 @@ def _is_blind(file: str) -> bool:
     return (ROOT / file).is_file() and "settrace(" in (ROOT / file).read_text()
 
 
+def is_measured(place: Path) -> bool:
+    """Whether a measurement came to its end: its last step makes one file of those of all processes."""
+    return (place / "data").exists()
+
+
 def measure(place: Path) -> None:
-    """Run the tests, and write down what they go through."""
+    """Run the tests, and write down what they go through; nothing stays of a measurement that was cut short."""
+    shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     place.chmod(0o777)  # for tests that are another user
     settings = place / "settings"
