@@ -92,5 +92,7 @@ def measure(place: Path) -> None:
     coverage = [sys.executable, "-m", "coverage"]
     tests = (f"tests/{folder}" for folder in _MEASURED)
     words = [*coverage, "run", f"--rcfile={settings}", "-m", "pytest", "-p", "survey.contexts", *tests]
-    subprocess.run(words, cwd=ROOT, env=environment, check=False)
+    status = subprocess.run(words, cwd=ROOT, env=environment, check=False).returncode
+    if not (place / "seconds").exists():
+        sys.exit(f"the tests did not come to their end (status {status}); what they say stands above")
     subprocess.run([*coverage, "combine", "--quiet", f"--rcfile={settings}"], cwd=ROOT, check=True)
