@@ -87,12 +87,10 @@ class Timestamp(Lock[TimestampHold]):
 
 
 class _LastTry(_local):
-    """What came of the last try of this thread: who asks for a pause has just tried, and lets no task in between."""
+    """The last try of this thread: one object may serve several."""
 
-    refused = False
-    """The value of that moment was given already."""
-    late = False
-    """It was given for a later moment: the clock is behind."""
+    kept_out: _TimestampKind | None = None
+    """Who was refused only as the value of that moment was given already, and not by a holder or a clock far behind."""
 
 
 _last_try = _LastTry()
@@ -116,12 +114,12 @@ class _TimestampKind(Kind):
         return self._attempt
 
     def _attempt(self, fd: int, request: Request, seat: int | None) -> Grant | None:
-        _last_try.refused = _last_try.late = False
+        _last_try.kept_out = None
         return attempt_with_value(fd, request, self._next)
 
     def pause(self, seconds: float) -> float:
-        """Until the next grain begins, if that is what is waited for, and not a holder or a clock far behind."""
-        if _last_try.late or not _last_try.refused:
+        """Until the next grain begins, if that is what is waited for."""
+        if _last_try.kept_out is not self:
             return seconds
         left = self._grain - _wall(_now()) % self._grain
         return min(seconds, max(left / _SECOND, _SHORTEST_PAUSE))
@@ -133,9 +131,8 @@ class _TimestampKind(Kind):
         times = {"utc": now - since, "wall": _wall(now) - since}
         clock = "utc" if self._zoned else "wall"
         last: int = state.get(clock, 0)
-        _last_try.late = times[clock] < last
-        _last_try.refused = times[clock] <= last
-        if _last_try.refused:
+        if times[clock] <= last:
+            _last_try.kept_out = self if times[clock] == last else None
             return None
         for each, moment in times.items():
             state[each] = max(moment, state.get(each, 0))

@@ -220,6 +220,7 @@ def test_threads_with_one_object_each_wait_for_what_keeps_them_out_themselves(cl
         lock_bytes(holder, UNITS, 0)
         assert not thread.submit(others.take).result()
         assert lock.request.kind.pause(30) <= 0.1
+        assert library.timestamp("u", SECONDS).request.kind.pause(30) == 30, "it was not tried by this thread"
         assert thread.submit(lock.request.kind.pause, 30).result() == 30
     for claim in (mine, others):
         claim.close()
